@@ -1,0 +1,3 @@
+module fraudops.io/node-helper
+
+go 1.24

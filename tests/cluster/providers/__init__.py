@@ -1,0 +1,1 @@
+"""The ways to get a cluster, one module each, behind api.Provider."""
