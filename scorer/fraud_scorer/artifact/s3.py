@@ -1,0 +1,265 @@
+"""A model store behind an S3 API (AWS, MinIO, versitygw, Ceph, ...).
+
+Who asks is always said: no key is taken from the environment unless `AmbientIdentity` asks for it,
+so that the operator cannot read a bucket as itself.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.credentials import (
+    AssumeRoleWithWebIdentityCredentialFetcher,
+    DeferredRefreshableCredentials,
+)
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+)
+from botocore.loaders import create_loader
+from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
+
+from fraud_scorer.artifact.credentials import AmbientIdentity, Credentials, Keys, WebIdentity
+from fraud_scorer.artifact.manifest import is_version, version_key
+from fraud_scorer.artifact.plan import S3Location
+from fraud_scorer.artifact.store import (
+    AccessDenied,
+    AlreadyThere,
+    BucketMissing,
+    CredentialsMissing,
+    FileMissing,
+    StoreError,
+    StoreUnreachable,
+    TooLarge,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
+
+_CHUNK = 1 << 20
+_DEFAULT_REGION = "us-east-1"
+# The API descriptions are megabytes of JSON: one copy a process, not one a store.
+_LOADER = create_loader()
+
+
+class S3Store:
+    """The versions below one prefix of one bucket. See `Store` for what the methods promise."""
+
+    def __init__(
+        self,
+        location: S3Location,
+        credentials: Credentials,
+        *,
+        connect_timeout: float = 5.0,
+        read_timeout: float = 20.0,
+        attempts: int = 2,
+    ) -> None:
+        """Timeouts are seconds, for each of `attempts`. Raises StoreError on a bad endpoint."""
+        self._point_at(location)
+        config = Config(
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            s3={"addressing_style": "path" if location.endpoint else "auto"},
+            # S3 look-alikes know neither the newer checksums nor trailers; the manifest has sha256.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        )
+        try:
+            self._client = _client(location, credentials, config)
+        except (ValueError, BotoCoreError) as error:
+            raise StoreUnreachable(
+                f"the endpoint {location.endpoint!r} or the region {location.region!r} cannot be"
+                f" used: {error}; the endpoint is a URL such as https://minio.example:9000"
+            ) from None
+
+    def __repr__(self) -> str:
+        return f"<S3Store {self._name}>"
+
+    def at(self, location: S3Location) -> S3Store:
+        """Another bucket or prefix of the same server (endpoint and region), by the same client:
+        making one costs 17 ms and half a megabyte."""
+        other = copy.copy(self)
+        other._point_at(location)
+        return other
+
+    def _point_at(self, location: S3Location) -> None:
+        self.location = location
+        prefix = location.prefix.strip("/")
+        self._prefix = f"{prefix}/" if prefix else ""
+        self._name = f"s3://{location.bucket}/{self._prefix}"
+        self._endpoint = location.endpoint or f"of AWS in {location.region or _DEFAULT_REGION}"
+
+    def list_versions(self) -> list[str]:
+        names = []
+        with self._explained("list", self._name):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.location.bucket, Prefix=self._prefix, Delimiter="/"
+            )
+            for page in pages:
+                if "Name" not in page:  # a portal or a proxy that says 200 to everything
+                    raise self._no_store()
+                for folder in page.get("CommonPrefixes", []):
+                    names.append(folder["Prefix"][len(self._prefix) : -1])
+        return sorted(filter(is_version, names), key=version_key)
+
+    def read(self, path: str, *, limit: int, unless: str = "") -> tuple[bytes, str] | None:
+        condition: dict[str, Any] = {"IfNoneMatch": unless} if unless else {}
+        with self._explained("read", path):
+            try:
+                answer = self._get(path, **condition)
+            except ClientError as error:
+                if _status(error) == 304:
+                    return None
+                raise
+            data = answer["Body"].read(limit + 1)
+            answer["Body"].close()
+        if len(data) > limit:
+            raise TooLarge(file=path, limit=limit)
+        return data, answer["ETag"]
+
+    def open(self, path: str) -> Iterator[bytes]:
+        with self._explained("read", path):
+            body = self._get(path)["Body"]
+            try:
+                yield from body.iter_chunks(_CHUNK)
+            finally:
+                body.close()
+
+    def create(self, path: str, source: Path | bytes) -> None:
+        with self._explained("write", path):
+            if isinstance(source, bytes):
+                self._client.put_object(**self._key(path), Body=source, IfNoneMatch="*")
+                return
+            with source.open("rb") as file:
+                self._client.put_object(**self._key(path), Body=file, IfNoneMatch="*")
+
+    def _get(self, path: str, **condition: Any) -> GetObjectOutputTypeDef:
+        answer = self._client.get_object(**self._key(path), **condition)
+        if "ETag" not in answer:  # whoever says 200 here has no say about what was published
+            raise self._no_store()
+        return answer
+
+    def _key(self, path: str) -> dict[str, Any]:
+        return {"Bucket": self.location.bucket, "Key": self._prefix + path}
+
+    @contextmanager
+    def _explained(self, action: str, path: str) -> Iterator[None]:
+        """Turn what the SDK raises into the store's errors, with what to do next."""
+        try:
+            yield
+        except ClientError as error:
+            raise self._explain(error, action, path) from None
+        except (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError) as error:
+            raise CredentialsMissing(
+                f"nothing to authenticate with at {self._name}: {error}; name a Secret with"
+                " accessKeyID and secretAccessKey, or give the ServiceAccount a cloud identity"
+            ) from None
+        except ParamValidationError as error:
+            raise BucketMissing(f"{self._name} cannot exist: {error}; correct the bucket") from None
+        except ResponseParserError:
+            raise self._no_store() from None
+        except (BotoCoreError, HTTPError, OSError) as error:
+            raise StoreUnreachable(
+                f"{self._name} does not answer ({error}): is the endpoint {self._endpoint} right,"
+                " and may traffic go there?"
+            ) from None
+
+    def _no_store(self) -> StoreUnreachable:
+        return StoreUnreachable(
+            f"{self._endpoint} is not an S3 API: something else answers there; correct the endpoint"
+        )
+
+    def _explain(self, error: ClientError, action: str, path: str) -> StoreError:
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        status = _status(error)
+        what = path if path == self._name else self._name + path
+        if code in ("NoSuchBucket", "PermanentRedirect", "IllegalLocationConstraintException"):
+            return BucketMissing(
+                f"there is no bucket {self.location.bucket!r} at {self._endpoint} ({code}):"
+                " create it, or correct bucket, region and endpoint"
+            )
+        if status == 404:
+            return FileMissing(f"{what} does not exist", file=path)
+        if status == 412:
+            return AlreadyThere(f"{what} exists already")
+        if status in (401, 403) or code in ("ExpiredToken", "InvalidToken", "InvalidAccessKeyId"):
+            return AccessDenied(
+                f"{self._name} refuses to {action} ({code or status}): allow these credentials"
+                " s3:ListBucket on the bucket and s3:GetObject below the prefix"
+                " (to publish, s3:PutObject too), or give others"
+            )
+        return StoreUnreachable(f"cannot {action} {what}: the store answered {status} {code}")
+
+
+def _client(location: S3Location, credentials: Credentials, config: Config) -> S3Client:
+    core = botocore.session.get_session()
+    core.register_component("data_loader", _LOADER)
+    if not isinstance(credentials, AmbientIdentity):
+        core.set_config_variable("ignore_configured_endpoint_urls", True)
+    keys: dict[str, str] = {}
+    if isinstance(credentials, Keys):
+        keys = {
+            "aws_access_key_id": credentials.access_key_id,
+            "aws_secret_access_key": credentials.secret_access_key,
+        }
+        if credentials.session_token:
+            keys["aws_session_token"] = credentials.session_token
+    elif isinstance(credentials, WebIdentity):
+        core.register_component("credential_provider", _Assumed(core, location, credentials))
+    region = location.region or None
+    if region is None and not isinstance(credentials, AmbientIdentity):
+        region = _DEFAULT_REGION
+    session = boto3.session.Session(botocore_session=core, region_name=region, **keys)
+    return session.client(
+        "s3",
+        region_name=session.region_name or _DEFAULT_REGION,
+        endpoint_url=location.endpoint or None,
+        config=config,
+    )
+
+
+class _Assumed:
+    """The SDK's only source of credentials where a role is assumed by web identity."""
+
+    def __init__(
+        self, core: botocore.session.Session, location: S3Location, identity: WebIdentity
+    ) -> None:
+        self._core, self._location, self._identity = core, location, identity
+
+    def load_credentials(self) -> DeferredRefreshableCredentials:
+        """Keys that are fetched at first use, and again before they expire."""
+        fetcher = AssumeRoleWithWebIdentityCredentialFetcher(
+            client_creator=self._sts,
+            web_identity_token_loader=self._identity.token,
+            role_arn=self._identity.role_arn,
+            extra_args={"RoleSessionName": "fraudops"},
+        )
+        return DeferredRefreshableCredentials(
+            refresh_using=fetcher.fetch_credentials, method="assume-role-with-web-identity"
+        )
+
+    def _sts(self, service: str, config: Config) -> Any:
+        return self._core.create_client(
+            service,
+            region_name=self._location.region or _DEFAULT_REGION,
+            endpoint_url=self._identity.sts_endpoint or None,
+            config=config,
+        )
+
+
+def _status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

@@ -1,0 +1,1 @@
+"""The command `fraud-scorer`: one module a subcommand, each imported only when it runs."""

@@ -1,0 +1,38 @@
+"""`fraud-scorer`: publish a model, serve a model.
+
+Exit codes: 0 done; 1 failed, the message says why; 2 wrong usage or configuration; 3 (`serve`) the
+artifact was refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from fraud_scorer.cli import publish, serve
+
+_COMMANDS = {"publish": publish, "serve": serve}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    parser = argparse.ArgumentParser(prog="fraud-scorer", description="Real-time fraud scores.")
+    parser.add_argument("--version", action="version", version=version("fraudops"))
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, module in _COMMANDS.items():
+        module.add_arguments(
+            commands.add_parser(
+                name,
+                help=module.SUMMARY,
+                description=module.__doc__,
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            )
+        )
+    options = parser.parse_args(arguments)
+    return int(_COMMANDS[options.command].run(options))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

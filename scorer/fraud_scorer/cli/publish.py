@@ -1,0 +1,133 @@
+"""Publish a trained model as a new version.
+
+Run it where the model was trained: with that version of scikit-learn the golden transactions are
+scored, and with that version scorers serve it. --features is a JSON list of features in the model's
+order ({"name", "type": "number" or "category", and optionally nullable, minimum, maximum,
+categories}). --golden is a file with a JSON object a line, a transaction's features by name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from fraud_scorer.artifact.credentials import AmbientIdentity, keys_from_directory
+from fraud_scorer.artifact.manifest import Feature, ManifestError, Value
+from fraud_scorer.artifact.store import StoreError
+from fraud_scorer.cli import values
+
+SUMMARY = "publish a trained model as a new version"
+
+_FAILED, _USAGE = 1, 2
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `publish`."""
+    add = parser.add_argument
+    add("model_file", type=Path, metavar="MODEL.joblib", help="a fitted classifier")
+    add("--to", required=True, metavar="s3://BUCKET/PREFIX/", help="or a folder")
+    add("--version", required=True, help="a name that was never used")
+    add("--model", required=True, metavar="NAME", help="what the model is called in answers")
+    add("--features", required=True, type=Path, metavar="FILE")
+    add("--golden", required=True, type=Path, metavar="FILE")
+    add("--thresholds", type=values.thresholds, metavar="review=R,decline=D")
+    add("--metrics", type=Path, metavar="FILE", help="JSON object of numbers, kept for people")
+    add("--reference", type=Path, metavar="FILE", help="rows like --golden, to measure drift from")
+    add("--created-at", type=_time, metavar="TIME", help="RFC 3339; default: now")
+    add("--endpoint", default="", metavar="URL", help="of an S3 API that is not AWS")
+    add("--region", default="")
+    add(
+        "--store-credentials",
+        type=Path,
+        metavar="DIR",
+        help="files accessKeyID and secretAccessKey; default: what the AWS SDK finds",
+    )
+    add("--json", action="store_true", help="print the result as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Publish; 0 when the version is in the store, 1 and a message on standard error if not."""
+    from fraud_scorer.publishing import UnfitError, publish_model
+
+    try:
+        features = _decoded(options.features.read_bytes(), list[Feature], options.features)
+        golden = _rows(options.golden)
+        reference = _rows(options.reference) if options.reference else None
+        metrics = (
+            _decoded(options.metrics.read_bytes(), dict[str, float], options.metrics)
+            if options.metrics
+            else None
+        )
+    except OSError as error:
+        return _fail(f"{error.filename}: {error.strerror}", _USAGE)
+    except msgspec.DecodeError as error:
+        return _fail(str(error), _USAGE)
+    try:
+        published = publish_model(
+            options.model_file,
+            to=options.to,
+            model=options.model,
+            version=options.version,
+            features=features,
+            golden=golden,
+            thresholds=options.thresholds,
+            metrics=metrics,
+            reference=reference,
+            created_at=options.created_at,
+            credentials=keys_from_directory(options.store_credentials)
+            if options.store_credentials
+            else AmbientIdentity(),
+            endpoint=options.endpoint,
+            region=options.region,
+        )
+    except (UnfitError, ManifestError, StoreError, ValueError) as error:
+        return _fail(str(error), _FAILED)
+    except OSError as error:
+        return _fail(f"{error.filename}: {error.strerror}", _FAILED)
+    result = {
+        "model": options.model,
+        "version": options.version,
+        "to": options.to,
+        "digest": published.digest,
+        "manifestSha256": published.manifest_sha256,
+        "goldenTransactions": len(published.manifest.golden),
+    }
+    if options.json:
+        print(msgspec.json.encode(result).decode())
+    else:
+        print(f"published {options.model} {options.version} to {options.to}: {published.digest}")
+    return 0
+
+
+def _rows(path: Path) -> list[dict[str, Value]]:
+    """The rows of a file with a JSON object a line. Raises DecodeError, naming file and line."""
+    rows = []
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        if line.strip():
+            rows.append(_decoded(line, dict[str, Value], f"{path}:{number}"))
+    return rows
+
+
+def _decoded(data: bytes, wanted: Any, where: object) -> Any:
+    try:
+        return msgspec.json.decode(data, type=wanted)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise msgspec.DecodeError(f"{where}: {error}") from None
+
+
+def _time(text: str) -> datetime:
+    try:
+        moment: datetime = msgspec.convert(text, Annotated[datetime, msgspec.Meta(tz=True)])
+    except msgspec.ValidationError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like 2026-01-31T12:00:00Z") from None
+    return moment
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"fraud-scorer: {message}", file=sys.stderr)
+    return code

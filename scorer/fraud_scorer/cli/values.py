@@ -1,0 +1,45 @@
+"""What several commands take as arguments."""
+
+from __future__ import annotations
+
+import argparse
+
+from fraud_scorer.artifact.manifest import Thresholds
+
+
+def thresholds(text: str) -> Thresholds:
+    """`review=0.5,decline=0.9`, in either order."""
+    parts = dict(part.partition("=")[::2] for part in text.split(","))
+    if parts.keys() != {"review", "decline"} or text.count(",") != 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like review=0.50,decline=0.90")
+    try:
+        return Thresholds(review=parts["review"].strip(), decline=parts["decline"].strip())
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def address(text: str) -> tuple[str, int]:
+    """`HOST:PORT`, `[HOST]:PORT` for IPv6; port 0 is a free one."""
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like 127.0.0.1:8080")
+    return host, int(port)
+
+
+def seconds(text: str) -> float:
+    """A duration that is not negative."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 86400:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return value
+
+
+def positive(text: str) -> int:
+    """A whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)

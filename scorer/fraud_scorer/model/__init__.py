@@ -1,0 +1,1 @@
+"""From a row of features to a probability of fraud."""

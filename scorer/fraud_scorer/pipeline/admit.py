@@ -1,0 +1,23 @@
+"""Stage one: who asks, until when, and traced how. It sees headers only, before any of the body.
+
+Keys and rate limits have their place here; so far nobody is asked for a key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from fraud_scorer.pipeline.context import Context
+
+ANONYMOUS = "anonymous"
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def admit(headers: Mapping[bytes, bytes], *, now: float, patience: float) -> Context:
+    """The context of a request that came at `now` and is worth answering for `patience` seconds."""
+    traceparent = headers.get(b"traceparent", b"").decode("latin-1")
+    if not _TRACEPARENT.fullmatch(traceparent):
+        traceparent = ""  # as Trace Context demands of a parent that cannot be read
+    return Context(ANONYMOUS, received=now, deadline=now + patience, traceparent=traceparent)

@@ -1,0 +1,20 @@
+"""What a request carries from stage to stage besides the transaction itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Context:
+    """One request. Times are seconds of the monotonic clock."""
+
+    principal: str
+    """Who asks; `anonymous` where the service asks nobody for a key."""
+    received: float
+    deadline: float
+    """When nobody waits for the answer any more."""
+    traceparent: str = ""
+    """The caller's trace (W3C Trace Context), or an empty string."""
+    degraded: list[str] = field(default_factory=list)
+    """What this answer had to do without."""

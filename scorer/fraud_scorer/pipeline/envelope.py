@@ -1,0 +1,89 @@
+"""The transaction as it is asked about, and the answer. These types are the API's documentation."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+MAX_AMOUNT = 2**53 - 1
+"""Every JSON reader keeps integers up to here exact."""
+
+Decision = Literal["approve", "review", "decline"]
+
+EntityKind = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,62}(?!\n)$")]
+EntityId = Annotated[str, Meta(min_length=1, max_length=128)]
+
+
+class ScoreRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A transaction to be scored."""
+
+    transaction_id: Annotated[
+        str,
+        Meta(min_length=1, max_length=128, description="The caller's own id of the transaction."),
+    ]
+    event_time: Annotated[
+        datetime, Meta(tz=True, description="When it happened: RFC 3339, with an offset.")
+    ]
+    entities: Annotated[
+        dict[EntityKind, EntityId],
+        Meta(max_length=16, description="Who and what takes part: customer, terminal, ..."),
+    ]
+    amount_minor: Annotated[
+        int,
+        Meta(ge=0, le=MAX_AMOUNT, description="The amount in the currency's minor unit (cents)."),
+    ]
+    currency: Annotated[
+        str, Meta(pattern=r"^[A-Z]{3}(?!\n)$", description="ISO 4217, such as EUR.")
+    ]
+    features: Annotated[
+        dict[str, float | str | None],
+        Meta(description="The model's inputs by name: exactly those that its manifest names."),
+    ]
+
+
+class Reason(Struct, frozen=True, kw_only=True):
+    """Why the score is what it is: one feature's part in it."""
+
+    code: str
+    feature: str
+    direction: Literal["raises", "lowers"]
+    contribution: float
+
+
+class AnswerModel(Struct, frozen=True, kw_only=True):
+    """Which model gave the score."""
+
+    name: str
+    version: str
+    digest: str
+
+
+class Timing(Struct, frozen=True, kw_only=True):
+    """Milliseconds spent on the features, waiting for and in the model, and altogether."""
+
+    features: float
+    model: float
+    total: float
+
+
+class ScoreAnswer(Struct, frozen=True, kw_only=True):
+    """The score of a transaction, and what was decided."""
+
+    prediction_id: Annotated[str, Meta(description="This answer's own id.")]
+    score: Annotated[float, Meta(ge=0, le=1, description="The probability of fraud.")]
+    decision: Decision
+    reasons: Annotated[
+        tuple[Reason, ...],
+        Meta(max_length=4, description="Empty where the kind of model gives none."),
+    ]
+    model: AnswerModel
+    feature_age_ms: Annotated[
+        float | None,
+        Meta(description="Age of the oldest stored feature; null where all came in the request."),
+    ]
+    degraded: Annotated[
+        tuple[str, ...], Meta(description="What the answer had to do without; mostly nothing.")
+    ]
+    timing_ms: Timing

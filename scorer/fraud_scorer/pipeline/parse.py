@@ -1,0 +1,127 @@
+"""Stage two: bytes to a ScoreRequest, or a problem that names the field.
+
+Decoding is strict and one pass. Only when it fails is the body read again, slowly, to say where:
+the fast decoder does not know the names of map keys, and JSON has no NaN to point at.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from fraud_scorer.pipeline.envelope import ScoreRequest
+from fraud_scorer.problem import INVALID, MALFORMED, FieldError, Problem, field_error
+
+_DECODER = msgspec.json.Decoder(ScoreRequest)
+_MAPS = {field.name: field.type for field in msgspec.structs.fields(ScoreRequest)}
+_MISSING = "Object missing required field `"
+_UNKNOWN = "Object contains unknown field `"
+_LOCATED = re.compile(r"(.*) - at (`key` in )?`\$\.(\w+)(\[\.\.\.\])?`", re.DOTALL)
+_EXPECTED = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
+_PATTERNS = {
+    "currency": "must be three capital letters (ISO 4217), such as EUR",
+    "entities": "is not a kind of entity: a lower-case letter, then such, digits and underscores",
+}
+_WORDS = {
+    "array": "an array",
+    "bool": "a boolean",
+    "datetime": "an RFC 3339 time in a string",
+    "float": "a number with a fraction or exponent",
+    "float | str | null": "a number, a string or null",
+    "int": "an integer",
+    "null": "null",
+    "object": "an object",
+    "str": "a string",
+}
+
+
+def parse(body: bytes) -> ScoreRequest:
+    """The request in a body. Raises Problem (400 where it is not JSON, 422 for anything else)."""
+    try:
+        return _DECODER.decode(body)
+    except msgspec.ValidationError as error:
+        raise _invalid(body, str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _malformed(body, error) from None
+
+
+def _malformed(body: bytes, error: Exception) -> Problem:
+    if isinstance(error, RecursionError):
+        return Problem(MALFORMED, "The body is nested too deeply")
+    if isinstance(error, UnicodeDecodeError):
+        return Problem(MALFORMED, "The body is not UTF-8")
+    if errors := [
+        field_error(path, "must be a finite number: JSON has no NaN or Infinity")
+        for path in _not_finite(_lenient(body))
+    ]:
+        return Problem(MALFORMED, f"{errors[0].pointer} {errors[0].detail}", errors)
+    return Problem(MALFORMED, f"The body is not JSON: {error}")
+
+
+def _invalid(body: bytes, message: str) -> Problem:
+    """Turn the decoder's message into a problem.
+
+    Messages about a field of the transaction itself quote its name, which is the caller's and may
+    look like anything; so these come first.
+    """
+    if message.startswith(_MISSING):
+        errors = [field_error([message[len(_MISSING) : -1]], "is missing")]
+    elif message.startswith(_UNKNOWN):
+        errors = [field_error([message[len(_UNKNOWN) : -1]], "is not a field of a transaction")]
+    elif found := _LOCATED.fullmatch(message):
+        what, in_key, field, in_value = found.groups()
+        errors = list(_entry_errors(body, field)) if in_key or in_value else []
+        errors = errors or [_wrong([field], what)]
+    else:
+        errors = [_wrong([], message)]
+    return Problem(INVALID, f"{errors[0].pointer} {errors[0].detail}", errors)
+
+
+def _entry_errors(body: bytes, field: str) -> Iterator[FieldError]:
+    """Which entries of a map are at fault: each is held against the map's type by itself."""
+    document = _lenient(body)
+    entries = document.get(field) if isinstance(document, dict) else None
+    for key, value in entries.items() if isinstance(entries, dict) else ():
+        try:
+            msgspec.convert({key: value}, _MAPS[field])
+        except msgspec.ValidationError as error:
+            yield _wrong([field, key], str(error).partition(" - at ")[0])
+        except (OverflowError, RecursionError):
+            yield field_error([field, key], "is out of range")
+        else:
+            if isinstance(value, float) and not math.isfinite(value):
+                yield field_error([field, key], "is out of range")
+
+
+def _not_finite(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The paths of NaN and Infinity, as deep as a transaction is."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield path
+    elif isinstance(value, dict) and len(path) < 3:
+        for key, inner in value.items():
+            yield from _not_finite(inner, (*path, key))
+
+
+def _lenient(body: bytes) -> Any:
+    """The body as Python's own reader sees it, which takes NaN; None where it cannot read it."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _wrong(path: Sequence[str], what: str) -> FieldError:
+    """The decoder's words in those of JSON."""
+    if found := _EXPECTED.fullmatch(what):
+        wanted, got = (_WORDS.get(word, word) for word in found.groups())
+        what = f"must be {wanted}, not {got}"
+    elif " matching regex " in what:
+        what = _PATTERNS.get(path[0], what)
+    elif what == "Number out of range":
+        what = "is out of range"
+    return field_error(path, what)

@@ -1,0 +1,35 @@
+"""Stage six: what is remembered of an answer. For now counters and a line in the log.
+
+The line holds ids, score and decision, and neither features nor entities: a log is no place for
+personal data.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from fraud_scorer.metrics import Metrics
+from fraud_scorer.pipeline.context import Context
+from fraud_scorer.pipeline.envelope import ScoreAnswer, ScoreRequest
+
+_log = logging.getLogger("fraud_scorer.predictions")
+
+
+def record(context: Context, request: ScoreRequest, answer: ScoreAnswer, metrics: Metrics) -> None:
+    """Remember an answer that is about to be sent."""
+    metrics.decided(answer.model.version, answer.decision, answer.score, context.degraded)
+    if _log.isEnabledFor(logging.INFO):
+        _log.info(
+            "scored",
+            extra={
+                "prediction_id": answer.prediction_id,
+                "transaction_id": request.transaction_id,
+                "score": answer.score,
+                "decision": answer.decision,
+                "version": answer.model.version,
+                "principal": context.principal,
+                "traceparent": context.traceparent,
+                "degraded": answer.degraded,
+                "total_ms": answer.timing_ms.total,
+            },
+        )

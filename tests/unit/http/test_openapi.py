@@ -1,0 +1,68 @@
+"""The API's description is valid, and what the service takes and gives is as described."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+import pytest_asyncio
+from openapi_spec_validator import validate
+
+from tests.unit.http.support import Running
+from tests.unit.scorer.support import GOLDEN, transaction
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def document(shared: Running) -> dict[str, Any]:
+    response = await shared.client.get("/openapi.json")
+    assert response.status_code == 200
+    found: dict[str, Any] = response.json()
+    return found
+
+
+def schema(document: dict[str, Any], name: str) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(
+        {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+    )
+
+
+async def test_it_is_valid(document: dict[str, Any]) -> None:
+    validate(document)
+
+
+async def test_every_path_in_it_answers(shared: Running, document: dict[str, Any]) -> None:
+    for path, methods in document["paths"].items():
+        for method in methods:
+            assert (await shared.client.request(method, path)).status_code not in (404, 405)
+
+
+async def test_request_and_answer_are_as_described(
+    shared: Running, document: dict[str, Any]
+) -> None:
+    schema(document, "ScoreRequest").validate(transaction())
+    schema(document, "ScoreAnswer").validate((await shared.score(transaction())).json())
+    problem = (await shared.score(transaction(currency="x"))).json()
+    schema(document, "ProblemDocument").validate(problem)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"amount": "9"},
+        {"amount": None},
+        {"amount": -1},
+        {"amount": 1e39},
+        {"channel": 5},
+        {"tier": "tin"},
+        {"extra": 1},
+    ],
+)
+async def test_what_it_forbids_is_refused(
+    shared: Running, document: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    request = transaction(GOLDEN[0] | changes)
+    assert not schema(document, "ScoreRequest").is_valid(request)
+    assert (await shared.score(request)).status_code == 422
