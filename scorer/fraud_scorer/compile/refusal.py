@@ -1,0 +1,14 @@
+"""The one way in which the compiler says no."""
+
+from __future__ import annotations
+
+
+class Refused(ValueError):
+    """Something that cannot be compiled: `step` is where in the estimator, `problem` what is wrong,
+    `instead` what would work."""
+
+    def __init__(self, step: str, problem: str, instead: str = "") -> None:
+        super().__init__(f"{step}: {problem}" + (f"; {instead}" if instead else ""))
+        self.step = step
+        self.problem = problem
+        self.instead = instead
