@@ -1,0 +1,1 @@
+"""Makes the cluster what a plan says: server-side apply, prune, status. Decides nothing else."""

@@ -1,0 +1,280 @@
+"""Server-side apply of a plan's objects, and nothing written where nothing changed.
+
+An object is as planned when its applied-hash annotation is that of the manifest and our field
+manager still owns every field of it: whoever changes a field takes it over. Both are read from the
+object itself, so a restarted operator writes nothing either.
+
+Objects are applied phase by phase. One that fails ends its own component, not the others.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import Any
+
+from fraud_operator.apply import fields, replicas
+from fraud_operator.apply.contention import Contention
+from fraud_operator.apply.ownership import Standing, ownership
+from fraud_operator.observe.store import Key, ObjectStore
+from fraud_operator.plan.types import ChildKey, ChildResult, Desired, Event, Manifested
+from fraud_operator.runtime import metrics
+from fraud_operator.runtime.kinds import kind_of
+from fraud_operator.runtime.kube import FIELD_MANAGER, ApiError, Conflict, Kube
+from fraud_scorer.artifact.digest import canonical_json, sha256_hex
+
+log = logging.getLogger(__name__)
+
+HASH_ANNOTATION = "fraudops.io/applied-hash"
+_HASH_PATH = ("metadata", "annotations", HASH_ANNOTATION)
+_HASH_DIGITS = 32
+_NEVER = "1"
+"""A resourceVersion that no object has. Applied with it, an object is created, and one that exists
+is a conflict: so in one request it is made, or found to be there and left alone."""
+_PRECONDITIONS = {"uid": "uid", "resource_version": "resourceVersion"}
+_NAMED_FIELDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of a plan's objects."""
+
+    results: Sequence[ChildResult]
+    events: Sequence[Event] = ()
+    """One for each child that somebody else had changed and that was put back."""
+    again_after: float | None = None
+    """Seconds until a contended child is to be tried again."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every object is now as it was planned."""
+        return all(result.outcome in ("Unchanged", "Applied") for result in self.results)
+
+    @property
+    def foreign(self) -> bool:
+        """Whether somebody else's object is in the way."""
+        return any(result.outcome == "Conflict" for result in self.results)
+
+    @property
+    def failed(self) -> Sequence[ChildResult]:
+        """Those that are worth trying again soon."""
+        return [result for result in self.results if result.outcome == "Failed"]
+
+
+@dataclass(slots=True)
+class _Run:
+    """One detector's plan being applied."""
+
+    key: Key
+    uid: str
+    children: Mapping[ChildKey, Manifested]
+    events: list[Event] = field(default_factory=list)
+    again_after: float | None = None
+
+
+class Applier:
+    """Applies plans, one detector at a time for any one key."""
+
+    def __init__(self, kube: Kube, store: ObjectStore, contention: Contention) -> None:
+        self._kube = kube
+        self._store = store
+        self._contention = contention
+        self._never_owned: dict[str, frozenset[fields.Path]] = {}
+
+    async def apply(
+        self,
+        key: Key,
+        uid: str,
+        objects: Sequence[Desired],
+        children: Mapping[ChildKey, Manifested],
+    ) -> Applied:
+        """Make `objects` of the detector `key` with that `uid` so. Raises WritesForbidden only."""
+        run = _Run(key, uid, children)
+        results: list[ChildResult] = []
+        broken: set[str] = set()
+        ordered = sorted(objects, key=lambda desired: desired.phase)
+        for _, phase in groupby(ordered, key=lambda desired: desired.phase):
+            of_phase = [await self._one(run, desired, broken) for desired in phase]
+            broken |= {one.component for one in of_phase if one.outcome in ("Conflict", "Failed")}
+            results += of_phase
+        return Applied(results, run.events, run.again_after)
+
+    def forget(self, key: Key) -> None:
+        """The detector is gone."""
+        self._contention.forget(key)
+
+    async def _one(self, run: _Run, desired: Desired, broken: set[str]) -> ChildResult:
+        kind, name = desired.manifest["kind"], desired.manifest["metadata"]["name"]
+        result = ChildResult(desired.component, kind, name, "Unchanged")
+        if desired.component in broken:
+            return replace(result, outcome="Skipped", reason="EarlierChildFailed")
+        try:
+            return await self._settle(run, desired, result)
+        except ApiError as error:
+            log.warning("cannot apply %s %s: %s", kind, name, error)
+            if isinstance(error, Conflict):
+                await self._look_again(desired)
+            return replace(result, outcome="Failed", reason=error.reason, message=_advice(error))
+
+    async def _settle(self, run: _Run, desired: Desired, result: ChildResult) -> ChildResult:
+        manifest = _hashed(desired.manifest)
+        live = run.children.get((result.kind, result.name))
+        if live is None:
+            try:
+                made = await self._write(manifest, force=False, resource_version=_NEVER)
+            except Conflict:
+                # There is one, though not in our view: perhaps without our label. Never adopt it.
+                live = await self._kube.get(kind_of(manifest), run.key.namespace, result.name)
+                if live is None:
+                    raise
+            else:
+                await self._hold_replicas(desired, made)
+                return replace(result, outcome="Applied")
+
+        whose = ownership(live, detector=run.key.name, uid=run.uid)
+        if whose.standing is Standing.FOREIGN:
+            return replace(
+                result,
+                outcome="Conflict",
+                reason="NotOurs",
+                message=(
+                    f"{result.kind} {run.key.namespace}/{result.name} exists and belongs to"
+                    f" {whose.owner}: rename or delete it, or give the detector another name"
+                ),
+            )
+        if whose.standing is Standing.LEAVING:
+            return replace(
+                result,
+                outcome="Failed",
+                reason="BeingDeleted",
+                message=(
+                    f"{result.kind} {run.key.namespace}/{result.name} of {whose.owner} is being"
+                    " deleted; it is created anew once it is gone"
+                ),
+            )
+        return await self._bring_back(run, desired, manifest, live, result)
+
+    async def _bring_back(
+        self,
+        run: _Run,
+        desired: Desired,
+        manifest: Manifested,
+        live: Manifested,
+        result: ChildResult,
+    ) -> ChildResult:
+        """An existing child of ours: leave it, update it, or put back what somebody changed."""
+        drift = self._drift(live, manifest)
+        planned = (live["metadata"].get("annotations") or {}).get(HASH_ANNOTATION)
+        same_plan = planned == manifest["metadata"]["annotations"][HASH_ANNOTATION]
+        if same_plan and not drift:
+            await self._hold_replicas(desired, live)
+            return result
+
+        uid = live["metadata"]["uid"]
+        if not same_plan and _HASH_PATH not in drift:
+            await replicas.hand_over(self._kube, live, manifest)
+            made = await self._write(manifest, force=True, uid=uid)
+            await self._hold_replicas(desired, made)
+            return replace(result, outcome="Applied")
+
+        managers = _managers(live, drift)
+        rival = self._contention.rival(run.key, result.kind, result.name, managers)
+        if rival is not None:
+            run.again_after = min(run.again_after or rival.again_after, rival.again_after)
+            return replace(
+                result,
+                outcome="Contended",
+                reason="Contended",
+                message=(
+                    f"{rival.manager} keeps changing {_listed(drift)} of {result.kind}"
+                    f" {result.name}, which the operator owns: set it in the FraudDetector, or stop"
+                    f" {rival.manager}"
+                ),
+            )
+        made = await self._write(manifest, force=True, uid=uid)
+        await self._hold_replicas(desired, made)
+        self._contention.reverted(run.key, result.kind, result.name, managers)
+        metrics.REVERTS.labels(result.kind).inc()
+        run.events.append(
+            Event(
+                "Warning",
+                "DriftReverted",
+                f"{', '.join(managers)} changed {_listed(drift)} of {result.kind} {result.name};"
+                " put back: change the FraudDetector instead",
+                action="Revert",
+            )
+        )
+        return replace(result, outcome="Applied")
+
+    def _drift(self, live: Manifested, manifest: Manifested) -> list[fields.Path]:
+        owned = fields.applied_by(live, FIELD_MANAGER) or {}
+        never = self._never_owned.get(live["metadata"]["uid"], frozenset())
+        return [path for path in fields.unowned(owned, manifest) if path not in never]
+
+    async def _write(self, manifest: Manifested, *, force: bool, **precondition: str) -> Manifested:
+        """Apply; a `uid` or `resource_version` makes sure that it is what was looked at."""
+        kind = kind_of(manifest)
+        given = {_PRECONDITIONS[name]: value for name, value in precondition.items()}
+        made = await self._kube.apply(
+            {**manifest, "metadata": {**manifest["metadata"], **given}}, force=force
+        )
+        self._store.put(kind, made)
+        # Whatever the server never credits to us cannot tell us of a change; without this it would
+        # be put back for ever.
+        missing = fields.unowned(fields.applied_by(made, FIELD_MANAGER) or {}, manifest)
+        if missing:
+            log.warning("the API server does not track %s of %s", _listed(missing), kind)
+            self._never_owned[made["metadata"]["uid"]] = frozenset(missing)
+        else:
+            self._never_owned.pop(made["metadata"]["uid"], None)
+        return made
+
+    async def _hold_replicas(self, desired: Desired, live: Manifested) -> None:
+        if desired.hold_replicas is not None:
+            held = await replicas.hold(self._kube, live, desired.hold_replicas)
+            if held is not None:
+                self._store.put(kind_of(held), held)
+
+    async def _look_again(self, desired: Desired) -> None:
+        """After a conflict: the view was behind. What we see now is what the next try goes by."""
+        kind, meta = kind_of(desired.manifest), desired.manifest["metadata"]
+        try:
+            live = await self._kube.get(kind, meta["namespace"], meta["name"])
+        except ApiError:
+            return
+        if live is not None:
+            self._store.put(kind, live)
+        else:
+            self._store.lose(kind, meta["namespace"], meta["name"])
+
+
+def _hashed(manifest: Manifested) -> Manifested:
+    digest = sha256_hex(canonical_json(manifest))[:_HASH_DIGITS]
+    meta = manifest["metadata"]
+    annotations = {**(meta.get("annotations") or {}), HASH_ANNOTATION: digest}
+    return {**manifest, "metadata": {**meta, "annotations": annotations}}
+
+
+def _managers(live: Mapping[str, Any], drift: Sequence[fields.Path]) -> list[str]:
+    found: dict[str, None] = {}
+    for path in drift:
+        for manager in fields.owners(live, path, but=FIELD_MANAGER):
+            found.setdefault(manager)
+    return list(found) or ["somebody"]  # a field that was removed has no owner
+
+
+def _listed(paths: Sequence[fields.Path]) -> str:
+    named = [fields.describe(path) for path in paths if path != _HASH_PATH] or [
+        fields.describe(path) for path in paths
+    ]
+    more = len(named) - _NAMED_FIELDS
+    return ", ".join(named[:_NAMED_FIELDS]) + (f" and {more} more" if more > 0 else "")
+
+
+def _advice(error: ApiError) -> str:
+    """What the server said, and what to do where only a person can do something."""
+    if error.status == 403 and "terminated" not in error.message:
+        return f"{error.message}: allow it to the operator's ServiceAccount, or lift the quota"
+    return error.message

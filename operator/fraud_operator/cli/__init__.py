@@ -1,0 +1,1 @@
+"""The commands `fraud-operator` and `kubectl-fraud`."""

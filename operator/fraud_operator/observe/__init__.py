@@ -1,0 +1,1 @@
+"""What the cluster looks like now: fed by watches and lists, read one detector at a time."""

@@ -1,0 +1,76 @@
+"""What all children of a detector have in common: names, labels, and whose they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fraud_operator.api.frauddetector import API_VERSION, KIND, FraudDetector
+
+DETECTOR_LABEL = "fraudops.io/detector"
+SERVING_LABEL = "fraudops.io/serving"
+"""On every scorer pod; the Service sends traffic to pods that have it. Taking it from a pod takes
+the pod out of the Service, and leaves it in the Deployment."""
+
+NAME_LABEL = "app.kubernetes.io/name"
+SCORER = "fraud-scorer"
+
+
+def scorer_name(detector: FraudDetector) -> str:
+    """Name of the ServiceAccount, Service, Deployment, HPA and PodDisruptionBudget."""
+    return f"{detector.name}-scorer"
+
+
+def model_plan_name(detector: FraudDetector) -> str:
+    """Name of the ConfigMap that tells scorer pods what to serve."""
+    return f"{detector.name}-model-plan"
+
+
+def endpoint(detector: FraudDetector) -> str:
+    """Where transactions are scored, inside the cluster."""
+    return f"http://{scorer_name(detector)}.{detector.namespace}.svc/v1/score"
+
+
+def labels(detector: FraudDetector) -> dict[str, str]:
+    """Labels of every child. `fraudops.io/detector` is what the operator finds them by."""
+    return {
+        NAME_LABEL: SCORER,
+        "app.kubernetes.io/instance": detector.name,
+        "app.kubernetes.io/component": "scorer",
+        "app.kubernetes.io/part-of": "fraudops",
+        "app.kubernetes.io/managed-by": "fraud-operator",
+        DETECTOR_LABEL: detector.name,
+    }
+
+
+def pod_selector(detector: FraudDetector) -> dict[str, str]:
+    """Labels by which the Deployment finds its pods; they can never change."""
+    return {NAME_LABEL: SCORER, DETECTOR_LABEL: detector.name}
+
+
+def selector_text(detector: FraudDetector) -> str:
+    """`pod_selector` as kubectl takes it."""
+    return ",".join(f"{key}={value}" for key, value in pod_selector(detector).items())
+
+
+def metadata(
+    detector: FraudDetector, name: str, annotations: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """Metadata of a child. It does not block its owner's deletion, so that the operator needs no
+    right to the finalizers of a FraudDetector."""
+    result: dict[str, Any] = {
+        "name": name,
+        "namespace": detector.namespace,
+        "labels": labels(detector),
+        "ownerReferences": [
+            {
+                "apiVersion": API_VERSION,
+                "kind": KIND,
+                "name": detector.name,
+                "uid": detector.uid,
+                "controller": True,
+            }
+        ],
+    }
+    if annotations:
+        result["annotations"] = annotations
+    return result

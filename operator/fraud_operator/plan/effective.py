@@ -1,0 +1,156 @@
+"""The spec as it is carried out: what is set wins, then the capacity table, then a default.
+
+`Effective.shown` is what `status.effective` says, so that nobody has to guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fraud_operator.api import quantities
+from fraud_operator.api.autoscaling import Autoscaling
+from fraud_operator.api.frauddetector import FraudDetectorSpec
+from fraud_operator.api.scorer import Resources
+from fraud_operator.plan.capacity import DEFAULT_TRANSACTIONS_PER_DAY, Row, row_for
+from fraud_scorer.artifact.manifest import Thresholds
+
+DEFAULT_THRESHOLDS = Thresholds(review="0.50", decline="0.90")
+DEFAULT_SYNC_INTERVAL = "30s"
+DEFAULT_MAX_UNAVAILABLE = "10%"
+DEFAULT_GRACE_SECONDS = 30
+DEFAULT_CPU_UTILIZATION = 70
+DEFAULT_MEMORY_UTILIZATION = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """Bounds and targets (percent of the request) of the HorizontalPodAutoscaler."""
+
+    min_replicas: int
+    max_replicas: int
+    cpu_utilization: int
+    memory_utilization: int
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """Every default and derived size of one detector."""
+
+    version: str
+    """The pinned version; empty: the newest."""
+    sync_interval: str
+    thresholds: Thresholds | None
+    """None: the model version's own, else DEFAULT_THRESHOLDS."""
+    transactions_per_day: int
+    tps_budget: int
+    replicas: int | None
+    """None where an autoscaler decides."""
+    autoscaling: Scaling | None
+    resources: Mapping[str, Mapping[str, str]]
+    """As a container takes them."""
+    max_unavailable: str
+    grace_seconds: int
+
+    @property
+    def least_replicas(self) -> int:
+        """Pods that there are to be at the least."""
+        if self.autoscaling is not None:
+            return self.autoscaling.min_replicas
+        return self.replicas or 0
+
+    def shown(self, image: str, thresholds: Thresholds | None) -> dict[str, Any]:
+        """`status.effective`, with the image and the thresholds that are in force."""
+        thresholds = thresholds or self.thresholds or DEFAULT_THRESHOLDS
+        scorer: dict[str, Any] = {
+            "image": image,
+            "resources": {key: dict(value) for key, value in self.resources.items()},
+            "maxUnavailable": self.max_unavailable,
+            "terminationGracePeriodSeconds": self.grace_seconds,
+        }
+        if self.replicas is not None:
+            scorer["replicas"] = self.replicas
+        model = {"syncInterval": self.sync_interval}
+        if self.version:
+            model["version"] = self.version
+        shown: dict[str, Any] = {
+            "model": model,
+            "scoring": {"thresholds": {"review": thresholds.review, "decline": thresholds.decline}},
+            "capacity": {
+                "transactionsPerDay": self.transactions_per_day,
+                "tpsBudget": self.tps_budget,
+            },
+            "scorer": scorer,
+        }
+        if self.autoscaling is not None:
+            shown["autoscaling"] = {
+                "minReplicas": self.autoscaling.min_replicas,
+                "maxReplicas": self.autoscaling.max_replicas,
+                "cpuUtilization": self.autoscaling.cpu_utilization,
+                "memoryUtilization": self.autoscaling.memory_utilization,
+            }
+        return shown
+
+
+def effective(spec: FraudDetectorSpec) -> Effective:
+    """Resolve every default of `spec`."""
+    per_day = (
+        quantities.count(spec.capacity.transactions_per_day)
+        if spec.capacity.transactions_per_day
+        else DEFAULT_TRANSACTIONS_PER_DAY
+    )
+    row = row_for(per_day)
+    scaling = _scaling(spec.autoscaling, row)
+    replicas = row.replicas if spec.scorer.replicas is None else spec.scorer.replicas
+    thresholds = spec.scoring.thresholds
+    return Effective(
+        version=spec.model.version or "",
+        sync_interval=spec.model.sync_interval or DEFAULT_SYNC_INTERVAL,
+        thresholds=Thresholds(review=thresholds.review, decline=thresholds.decline)
+        if thresholds is not None
+        else None,
+        transactions_per_day=per_day,
+        tps_budget=row.tps_budget,
+        replicas=replicas if scaling is None else None,
+        autoscaling=scaling,
+        resources=_resources(spec.scorer.resources, row),
+        max_unavailable=spec.scorer.max_unavailable or DEFAULT_MAX_UNAVAILABLE,
+        grace_seconds=spec.scorer.termination_grace_period_seconds or DEFAULT_GRACE_SECONDS,
+    )
+
+
+def _scaling(spec: Autoscaling | None, row: Row) -> Scaling | None:
+    """A bound that is not set gives way to the one that is."""
+    if spec is None:
+        return None
+    least, most = spec.min_replicas, spec.max_replicas
+    if least is None:
+        least = row.min_replicas if most is None else min(row.min_replicas, most)
+    if most is None:
+        most = max(row.max_replicas, least)
+    return Scaling(
+        min_replicas=least,
+        max_replicas=most,
+        cpu_utilization=spec.cpu_utilization or DEFAULT_CPU_UTILIZATION,
+        memory_utilization=spec.memory_utilization or DEFAULT_MEMORY_UTILIZATION,
+    )
+
+
+def _resources(spec: Resources, row: Row) -> dict[str, dict[str, str]]:
+    """What is set explicitly, never asking for more than a limit that is set."""
+    cpu = spec.requests.cpu or row.cpu
+    if spec.limits.cpu and quantities.millicores(cpu) > quantities.millicores(spec.limits.cpu):
+        cpu = spec.limits.cpu
+    memory_limit = spec.limits.memory or spec.requests.memory or row.memory
+    memory = spec.requests.memory or memory_limit
+    limits = {"memory": quantities.canonical_memory(memory_limit)}
+    if spec.limits.cpu:
+        limits = {"cpu": quantities.canonical_cpu(spec.limits.cpu), **limits}
+    return {
+        "requests": {
+            "cpu": quantities.canonical_cpu(cpu),
+            "memory": quantities.canonical_memory(memory),
+        },
+        "limits": limits,
+    }

@@ -1,0 +1,109 @@
+"""The whole of a detector's status, from what was decided and what is there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fraud_operator.api.status import MOST_LISTED
+from fraud_operator.plan import conditions, findings, model_findings
+from fraud_operator.plan.children import endpoint, selector_text
+from fraud_operator.plan.conditions import Finding, Flip
+from fraud_operator.plan.deployment import starting_replicas
+from fraud_operator.plan.effective import Effective
+from fraud_operator.plan.image import Image
+from fraud_operator.plan.model import ModelDecision
+from fraud_operator.plan.pod_template import PodTemplate
+from fraud_operator.plan.rollout import rollout
+from fraud_operator.plan.types import Inputs, Manifested
+
+
+def status(
+    inputs: Inputs,
+    effective: Effective,
+    image: Image,
+    template: PodTemplate,
+    model: ModelDecision,
+    deployment: Manifested | None,
+    *,
+    applied: bool,
+) -> tuple[dict[str, Any], list[Flip]]:
+    """The status, and which conditions flipped. `applied`: the Deployment is what it is to be."""
+    detector = inputs.detector
+    before = list(detector.status.get("conditions", ()))
+    was = conditions.previous(before)
+    verified = model_findings.model_verified(detector, model, was.get("ModelVerified"))
+    situation = findings.Situation(
+        inputs=inputs,
+        effective=effective,
+        image=image,
+        model=model,
+        rollout=rollout(deployment),
+        applied=applied,
+        reached=conditions.holds(before, "Ready", detector.generation),
+        template_outdated=template.outdated,
+        verified=verified,
+    )
+    stalled = findings.stalled(situation)
+    reconciling = findings.reconciling(situation, stalled)
+    found: dict[str, Finding] = {
+        "Ready": findings.ready(situation, stalled, reconciling),
+        "Reconciling": reconciling,
+        "Stalled": stalled,
+        "ModelVerified": verified,
+        "ModelStoreReachable": model_findings.store_reachable(
+            detector, model, was.get("ModelStoreReachable")
+        ),
+        "ScorerAvailable": findings.scorer_available(situation),
+        "UpgradeAvailable": findings.upgrade_available(situation),
+    }
+    if contended := findings.contended(situation):
+        found["Contended"] = contended
+    settled, flips = conditions.settle(before, found, detector.generation, inputs.now)
+    thresholds = model.target.active.thresholds if model.target else None
+    return {
+        "observedGeneration": detector.generation,
+        "conditions": settled,
+        "effective": effective.shown(image.name, thresholds),
+        "model": _model(model, detector.status.get("model", {})),
+        "scorer": _scorer(inputs, effective, image, deployment),
+    }, flips
+
+
+def _model(model: ModelDecision, before: Any) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    if model.active is not None:
+        shown["activeVersion"] = model.active.version
+        shown["activeDigest"] = model.active.digest
+        shown["activeRevision"] = model.active.revision
+    if model.target is not None and model.changing:
+        shown["candidateVersion"] = model.target.active.version
+        shown["candidateDigest"] = model.target.active.digest
+    if model.last_known_good is not None:
+        shown["lastKnownGood"] = model.last_known_good.shown()
+    if model.store.listed and not model.store.reason:
+        available = [version.version for version in model.store.versions[:MOST_LISTED]]
+    else:
+        available = list(before.get("available", ()))
+    if available:
+        shown["available"] = available
+    if model.quarantine.entries:
+        shown["quarantined"] = [dict(entry) for entry in model.quarantine.entries]
+    return shown
+
+
+def _scorer(
+    inputs: Inputs, effective: Effective, image: Image, deployment: Manifested | None
+) -> dict[str, Any]:
+    progress = rollout(deployment)
+    replicas = effective.replicas
+    if replicas is None:
+        replicas = progress.wanted if progress else starting_replicas(effective, None)
+    shown: dict[str, Any] = {
+        "replicas": replicas or 0,
+        "readyReplicas": progress.ready if progress else 0,
+        "selector": selector_text(inputs.detector),
+        "endpoint": endpoint(inputs.detector),
+    }
+    if image.pinned:
+        shown["pinnedImage"] = image.pinned
+    return shown

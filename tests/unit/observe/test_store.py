@@ -1,0 +1,233 @@
+"""The view: newer wins, ghosts stay dead, nothing foreign is kept."""
+
+from typing import Any
+
+import pytest
+
+from fraud_operator.observe.store import DETECTOR_LABEL, Key, ObjectStore
+from fraud_operator.runtime.kinds import CONFIG_MAP, DEPLOYMENT, FRAUD_DETECTOR, POD, Kind
+
+KEY = Key("fraud", "cards")
+
+
+def obj(
+    kind: Kind,
+    name: str,
+    version: int,
+    *,
+    uid: str = "u",
+    detector: str | None = "cards",
+    namespace: str = "fraud",
+    **more: Any,
+) -> dict[str, Any]:
+    labels = {DETECTOR_LABEL: detector} if detector and kind != FRAUD_DETECTOR else {}
+    return {
+        "apiVersion": kind.api_version,
+        "kind": kind.kind,
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "uid": uid,
+            "resourceVersion": str(version),
+            "labels": labels,
+        },
+        **more,
+    }
+
+
+@pytest.fixture
+def store() -> ObjectStore:
+    return ObjectStore()
+
+
+def test_news_is_told_once(store: ObjectStore) -> None:
+    child = obj(CONFIG_MAP, "plan", 5, data={"a": "b"})
+    assert store.put(CONFIG_MAP, child) == (KEY,)
+    assert store.put(CONFIG_MAP, child) == ()
+    del child["metadata"]["resourceVersion"]
+    assert store.children(KEY) == {("ConfigMap", "plan"): child}
+
+
+def test_what_nobody_reads_is_no_news(store: ObjectStore) -> None:
+    field = {"manager": "kubectl", "operation": "Update", "fieldsV1": {"f:data": {}}}
+    noise = {"manager": "kube-controller-manager", "operation": "Update", "subresource": "status"}
+    child = obj(CONFIG_MAP, "plan", 5, data={"a": "b"}, status={"seen": 1})
+    child["metadata"]["managedFields"] = [field, noise]
+    assert store.put(CONFIG_MAP, child) == (KEY,)
+    later = obj(CONFIG_MAP, "plan", 6, data={"a": "b"}, status={"seen": 2})
+    later["metadata"]["managedFields"] = [field]
+    assert store.put(CONFIG_MAP, later) == ()
+    assert store.put(CONFIG_MAP, child) == (), "the newer version counts, although it was no news"
+    edited = obj(CONFIG_MAP, "plan", 7, data={"a": "c"})
+    assert store.put(CONFIG_MAP, edited) == (KEY,)
+    again = obj(CONFIG_MAP, "plan", 8, uid="u2", data={"a": "c"})
+    assert store.put(CONFIG_MAP, again) == (KEY,), "another object, though it looks the same"
+
+
+def test_a_deployment_is_news_when_its_rollout_moves(store: ObjectStore) -> None:
+    def deployment(version: int, ready: int, reason: str, time: str) -> dict[str, Any]:
+        status = "False" if reason == "ProgressDeadlineExceeded" else "True"
+        progressing = {"type": "Progressing", "status": status, "reason": reason}
+        condition = {**progressing, "lastUpdateTime": time}
+        other = {"type": "Available", "status": "True", "lastTransitionTime": time}
+        of_pods = {"readyReplicas": ready, "conditions": [condition, other]}
+        return obj(DEPLOYMENT, "cards-scorer", version, status=of_pods)
+
+    assert store.put(DEPLOYMENT, deployment(1, 0, "ReplicaSetUpdated", "1"))
+    assert not store.put(DEPLOYMENT, deployment(2, 0, "NewReplicaSetAvailable", "2"))
+    assert store.put(DEPLOYMENT, deployment(3, 1, "ReplicaSetUpdated", "3"))
+    assert store.put(DEPLOYMENT, deployment(4, 1, "ProgressDeadlineExceeded", "4"))
+
+
+def test_a_pod_is_news_when_it_is_stuck_or_speaks(store: ObjectStore) -> None:
+    def pod(version: int, **status: Any) -> dict[str, Any]:
+        return obj(POD, "cards-1", version, status=status)
+
+    unschedulable = {"type": "PodScheduled", "status": "False", "message": "no node"}
+    waiting = {"name": "scorer", "state": {"waiting": {"reason": "ImagePullBackOff"}}}
+    running = {"name": "scorer", "ready": False, "state": {"running": {"startedAt": "1"}}}
+    refusal = {"exitCode": 3, "message": "{}"}
+    ended = {"name": "scorer", "ready": False, "lastState": {"terminated": refusal}}
+    assert store.put(POD, pod(1, phase="Pending"))
+    assert not store.put(POD, pod(2, phase="Pending", podIP="10.0.0.1", hostIP="10.0.0.2"))
+    assert store.put(POD, pod(3, conditions=[unschedulable]))
+    assert store.put(POD, pod(4, containerStatuses=[waiting]))
+    assert store.put(POD, pod(5, containerStatuses=[running]))
+    assert not store.put(POD, pod(6, containerStatuses=[{**running, "ready": True}]))
+    assert store.put(POD, pod(7, containerStatuses=[ended]))
+
+
+def test_older_never_replaces_newer(store: ObjectStore) -> None:
+    store.put(CONFIG_MAP, obj(CONFIG_MAP, "plan", 10, data={"new": "1"}))
+    assert store.put(CONFIG_MAP, obj(CONFIG_MAP, "plan", 9, data={"old": "1"})) == ()
+    assert store.children(KEY)["ConfigMap", "plan"]["data"] == {"new": "1"}
+
+
+def test_a_late_answer_does_not_bring_back_what_was_deleted(store: ObjectStore) -> None:
+    store.put(CONFIG_MAP, obj(CONFIG_MAP, "plan", 5))
+    assert store.remove(CONFIG_MAP, obj(CONFIG_MAP, "plan", 8)) == (KEY,)
+    assert store.put(CONFIG_MAP, obj(CONFIG_MAP, "plan", 7)) == ()
+    assert store.children(KEY) == {}
+    assert store.put(CONFIG_MAP, obj(CONFIG_MAP, "plan", 9, uid="u2")) == (KEY,)
+
+
+def test_a_late_deletion_does_not_hide_what_was_recreated(store: ObjectStore) -> None:
+    store.put(CONFIG_MAP, obj(CONFIG_MAP, "plan", 9, uid="u2"))
+    assert store.remove(CONFIG_MAP, obj(CONFIG_MAP, "plan", 8, uid="u1")) == ()
+    assert ("ConfigMap", "plan") in store.children(KEY)
+
+
+def test_tombstones_are_forgotten_after_a_while() -> None:
+    now = 0.0
+    store = ObjectStore(clock=lambda: now)
+    store.remove(CONFIG_MAP, obj(CONFIG_MAP, "plan", 5))
+    assert store._tombstones
+    now = 121.0
+    store.remove(CONFIG_MAP, obj(CONFIG_MAP, "other", 6))
+    assert [name for _, _, name in store._tombstones] == ["other"]
+
+
+def test_what_belongs_to_no_detector_is_not_kept(store: ObjectStore) -> None:
+    assert store.put(CONFIG_MAP, obj(CONFIG_MAP, "foreign", 1, detector=None)) == ()
+    assert store.known() == []
+
+
+def test_the_owner_counts_more_than_the_label(store: ObjectStore) -> None:
+    child = obj(CONFIG_MAP, "plan", 1, detector="other")
+    child["metadata"]["ownerReferences"] = [
+        {"kind": "FraudDetector", "name": "cards", "uid": "d", "controller": True}
+    ]
+    assert store.put(CONFIG_MAP, child) == (KEY,)
+    del child["metadata"]["labels"]
+    assert store.remove(CONFIG_MAP, child) == (KEY,)
+
+
+def test_a_child_whose_owner_was_changed_by_hand_moves(store: ObjectStore) -> None:
+    child = obj(CONFIG_MAP, "plan", 1)
+    store.put(CONFIG_MAP, child)
+    owner = {"kind": "FraudDetector", "name": "wires", "uid": "w", "controller": True}
+    child["metadata"] |= {"ownerReferences": [owner], "resourceVersion": "2"}
+    wires = Key("fraud", "wires")
+    assert set(store.put(CONFIG_MAP, child)) == {KEY, wires}
+    assert store.children(KEY) == {}
+    assert ("ConfigMap", "plan") in store.children(wires)
+    child["metadata"] |= {"ownerReferences": [], "labels": {}, "resourceVersion": "3"}
+    assert store.remove(CONFIG_MAP, child) == (wires,)
+    assert store.known() == []
+
+
+def test_what_was_found_missing_is_missing(store: ObjectStore) -> None:
+    store.put(CONFIG_MAP, obj(CONFIG_MAP, "plan", 5))
+    store.lose(CONFIG_MAP, "fraud", "plan")
+    assert store.children(KEY) == {}
+    assert store.put(CONFIG_MAP, obj(CONFIG_MAP, "plan", 5)) == ()
+    assert store.put(CONFIG_MAP, obj(CONFIG_MAP, "plan", 6)) == (KEY,)
+    store.lose(CONFIG_MAP, "fraud", "never-there")
+
+
+def test_a_list_ends_ghosts_and_spares_what_came_later(store: ObjectStore) -> None:
+    store.put(FRAUD_DETECTOR, obj(FRAUD_DETECTOR, "cards", 1))
+    store.put(CONFIG_MAP, obj(CONFIG_MAP, "ghost", 2))
+    store.put(CONFIG_MAP, obj(CONFIG_MAP, "kept", 3))
+    store.put(CONFIG_MAP, obj(CONFIG_MAP, "younger", 30))
+    store.put(DEPLOYMENT, obj(DEPLOYMENT, "another-kind", 4))
+    store.put(CONFIG_MAP, obj(CONFIG_MAP, "elsewhere", 5, namespace="other"))
+    missed = obj(CONFIG_MAP, "missed", 6, detector="wires")
+    news = store.replace(CONFIG_MAP, ["fraud"], [obj(CONFIG_MAP, "kept", 3), missed], version="20")
+    assert news == {KEY, Key("fraud", "wires")}
+    assert {name for _, name in store.children(KEY)} == {"kept", "younger", "another-kind"}
+    assert store.children(Key("other", "cards"))
+    assert store.replace(CONFIG_MAP, ["fraud"], [obj(CONFIG_MAP, "kept", 3), missed], "21") == set()
+
+
+def test_a_list_of_everything_covers_all_namespaces(store: ObjectStore) -> None:
+    store.put(CONFIG_MAP, obj(CONFIG_MAP, "a", 1))
+    store.put(CONFIG_MAP, obj(CONFIG_MAP, "b", 1, namespace="other"))
+    assert store.replace(CONFIG_MAP, [], [], "5") == {KEY, Key("other", "cards")}
+    assert store.known() == []
+
+
+def test_pods_are_cut_down(store: ObjectStore) -> None:
+    store.put(
+        POD,
+        obj(
+            POD,
+            "cards-1",
+            1,
+            spec={"nodeName": "n1", "containers": [{"env": [{"name": "SECRET", "value": "x"}]}]},
+            status={
+                "phase": "Running",
+                "containerStatuses": [
+                    {
+                        "name": "scorer",
+                        "ready": True,
+                        "restartCount": 2,
+                        "imageID": "sha256:0123",
+                        "lastState": {"terminated": {"exitCode": 3, "message": "{}"}},
+                    }
+                ],
+            },
+        ),
+    )
+    (pod,) = store.pods(KEY)
+    assert "SECRET" not in str(pod)
+    assert "imageID" not in str(pod)
+    assert pod["status"]["containerStatuses"][0]["lastState"]["terminated"]["exitCode"] == 3
+    assert store.children(KEY) == {}
+
+
+def test_a_thousand_detectors_are_a_few_megabytes(store: ObjectStore) -> None:
+    deployment = obj(DEPLOYMENT, "cards-scorer", 1, spec={"template": {"x": ["y" * 40] * 200}})
+    store.put(DEPLOYMENT, deployment)
+    entry = next(iter(store._objects[KEY].values()))
+    assert len(entry.packed) < 500
+
+
+def test_versions_that_are_not_numbers_always_win(store: ObjectStore) -> None:
+    first, second = (obj(CONFIG_MAP, "plan", 0) for _ in range(2))
+    first["metadata"]["resourceVersion"] = "b"
+    second["metadata"]["resourceVersion"] = "a"
+    second["data"] = {"a": "b"}
+    assert store.put(CONFIG_MAP, first) == (KEY,)
+    assert store.put(CONFIG_MAP, second) == (KEY,)
+    assert store.put(CONFIG_MAP, second) == ()
