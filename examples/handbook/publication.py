@@ -1,0 +1,95 @@
+"""A trained model as a version in a model store: its inputs, thresholds and golden transactions.
+
+Thresholds and reference distributions come from the week between training and test: the model has
+not seen it, and its frauds are not known yet, as on the day of publication.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from examples.handbook.features import NAMES
+from examples.handbook.streams import Floats
+from fraud_scorer.artifact.manifest import Feature, Thresholds
+from fraud_scorer.artifact.store import Store
+from fraud_scorer.publishing import Published, publish_model
+
+REVIEWED, DECLINED = 0.01, 0.003
+"""Which share of transactions people can look at, and which the business can do without."""
+_GOLDEN = 16
+_REFERENCE = 10_000
+_DIGITS = 4
+
+
+class Estimator(Protocol):
+    """What is used of a scikit-learn classifier."""
+
+    def fit(self, rows: Floats, fraud: Any) -> Any: ...
+    def predict_proba(self, rows: Floats) -> Any: ...
+    def set_params(self, **parameters: Any) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A model with the transactions (rows of features) that describe it."""
+
+    estimator: Estimator
+    unlabelled: Floats
+    test: Floats
+    metrics: dict[str, float]
+
+
+def publish(store: Store, trained: Trained, *, name: str, version: str) -> Published:
+    """Publish the model. Raises StoreError, ManifestError and UnfitError."""
+    return publish_model(
+        trained.estimator,
+        to=store,
+        model=name,
+        version=version,
+        features=[_feature(one) for one in NAMES],
+        golden=_named(_golden(trained)),
+        thresholds=thresholds(probabilities(trained.estimator, trained.unlabelled)),
+        metrics=trained.metrics,
+        reference=_named(_evenly(trained.unlabelled, _REFERENCE)),
+    )
+
+
+def probabilities(estimator: Estimator, rows: Floats) -> Floats:
+    """The probability of fraud of each row."""
+    both: Floats = estimator.predict_proba(rows)
+    return both[:, 1]
+
+
+def thresholds(scores: Floats) -> Thresholds:
+    """Such that REVIEWED of these scores reach `review` and DECLINED reach `decline`."""
+    step = 10.0**-_DIGITS
+    decline = round(float(np.quantile(scores, 1 - DECLINED)), _DIGITS)
+    review = round(float(np.quantile(scores, 1 - REVIEWED)), _DIGITS)
+    # However few scores there are, there is a review before there is a decline.
+    decline = min(max(decline, 2 * step), 1.0)
+    review = min(max(review, step), decline - step)
+    return Thresholds(review=f"{review:.{_DIGITS}f}", decline=f"{decline:.{_DIGITS}f}")
+
+
+def _feature(name: str) -> Feature:
+    flag_or_share = name in ("weekend", "night") or "fraud_share" in name
+    return Feature(name=name, type="number", minimum=0.0, maximum=1.0 if flag_or_share else None)
+
+
+def _golden(trained: Trained) -> Floats:
+    """Transactions from the lowest score to the highest."""
+    ranked = np.argsort(probabilities(trained.estimator, trained.test), kind="stable")
+    return _evenly(trained.test[ranked], _GOLDEN)
+
+
+def _evenly(rows: Floats, count: int) -> Floats:
+    """At most `count` rows from the first to the last."""
+    chosen: Floats = rows[np.unique(np.linspace(0, len(rows) - 1, count).round().astype(int))]
+    return chosen
+
+
+def _named(rows: Floats) -> list[dict[str, float]]:
+    return [dict(zip(NAMES, row, strict=True)) for row in rows.tolist()]
