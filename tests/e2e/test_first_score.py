@@ -1,0 +1,54 @@
+"""From a custom resource and a published model to a score, by real pods through a Service."""
+
+import pytest
+
+from tests.e2e.bed import Bed, wait_for
+
+pytestmark = pytest.mark.node
+
+
+def test_a_published_model_answers_through_the_service(bed: Bed) -> None:
+    published = bed.publish("first", "v1")
+    bed.apply("first")
+    bed.wait_ready("first")
+
+    answer = bed.score("first", "tx-1", {"amount": 20.0, "night": 0})
+    assert answer["model"] == {"name": "first", "version": "v1", "digest": published.digest}
+    assert answer["decision"] == "approve"
+    large = bed.score("first", "tx-2", {"amount": 900.0, "night": 1})
+    assert large["decision"] == "decline"
+    assert large["score"] > 0.9 > answer["score"]
+
+
+def test_what_the_table_says_is_true(bed: Bed) -> None:
+    row = bed.kubectl("get", "frauddetector", "first", "--no-headers", "--output=wide").split()
+    assert row[:3] == ["first", "True", "v1"]
+
+
+def test_children_are_owned_by_the_detector(bed: Bed) -> None:
+    uid = bed.detector("first")["metadata"]["uid"]
+    kinds = "deployment,service,serviceaccount,configmap,poddisruptionbudget"
+    children = bed.get(kinds, "--selector=fraudops.io/detector=first")
+    assert {child["kind"] for child in children} == {
+        "Deployment",
+        "Service",
+        "ServiceAccount",
+        "ConfigMap",
+        "PodDisruptionBudget",
+    }
+    for child in children:
+        owners = child["metadata"]["ownerReferences"]
+        assert [(owner["uid"], owner["controller"]) for owner in owners] == [(uid, True)]
+
+
+def test_a_bad_transaction_is_refused_by_field(bed: Bed) -> None:
+    status, problem = bed.post("http://first-scorer/v1/score", {})
+    assert status == 422
+    assert "transaction_id" in str(problem)
+    assert "Traceback" not in str(problem)
+
+
+def test_deleting_the_detector_removes_its_children(bed: Bed) -> None:
+    bed.kubectl("delete", "frauddetector", "first", "--timeout=60s")
+    selector = "--selector=fraudops.io/detector=first"
+    wait_for("no child is left", lambda: not bed.get("all,configmap,serviceaccount", selector))

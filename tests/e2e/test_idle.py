@@ -1,0 +1,75 @@
+"""What an operator costs while nothing happens: next to no memory, and no write but its Lease."""
+
+import re
+import time
+
+import pytest
+
+from tests.cluster.audit import AuditLog
+from tests.e2e.bed import OPERATOR, OPERATOR_NAMESPACE, OPERATOR_USER, Bed, wait_for
+
+pytestmark = pytest.mark.node
+
+DETECTORS = [f"idle-{number}" for number in range(10)]
+MEGABYTES = 130
+
+
+@pytest.fixture(scope="module")
+def log(bed: Bed) -> AuditLog:
+    """What is asked of the API server from before the first detector on."""
+    if bed.cluster.audit_log is None:
+        pytest.skip(f"the audit log of {bed.cluster.name} is not at hand")
+    return AuditLog(bed.cluster.audit_log)
+
+
+@pytest.fixture(scope="module")
+def ten_detectors(bed: Bed, log: AuditLog) -> Bed:
+    """Ten detectors, each of which answers."""
+    for name in DETECTORS:
+        bed.publish(name, "v1")
+        bed.apply(name, {"scorer": {"replicas": 1, "resources": {"requests": {"cpu": "20m"}}}})
+    for name in DETECTORS:
+        bed.wait_ready(name)
+    return bed
+
+
+def test_nothing_was_refused(ten_detectors: Bed, log: AuditLog) -> None:
+    asked = log.entries(OPERATOR_USER)
+    assert asked
+    assert [entry for entry in asked if entry.refused] == []
+
+
+def test_only_the_lease_is_written_in_a_minute(ten_detectors: Bed, log: AuditLog) -> None:
+    wait_for("the last status is written", lambda: _quiet(log))
+    log.mark()
+    time.sleep(60)  # the promise is about a span of time
+    writes = log.writes(OPERATOR_USER)
+    assert {(entry.resource, entry.name) for entry in writes} == {("leases", OPERATOR)}
+
+
+def test_ten_detectors_fit_into_little_memory(ten_detectors: Bed) -> None:
+    cluster = ten_detectors.cluster
+    names = cluster.kubectl(
+        *(
+            "get",
+            "pods",
+            "--namespace",
+            OPERATOR_NAMESPACE,
+            "--field-selector=status.phase=Running",
+        ),
+        *("--selector=app.kubernetes.io/name=fraud-operator", "--output=name"),
+    ).split()
+    assert names
+    for name in names:
+        path = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/pods/{name.partition('/')[2]}:8080/proxy"
+        metrics = cluster.kubectl("get", f"--raw={path}/metrics")
+        found = re.search(r"^process_resident_memory_bytes (\S+)$", metrics, re.MULTILINE)
+        assert found is not None
+        assert float(found[1]) / 1e6 < MEGABYTES
+
+
+def _quiet(log: AuditLog) -> bool:
+    """Whether three seconds brought nothing but the Lease."""
+    log.mark()
+    time.sleep(3)
+    return {entry.resource for entry in log.writes(OPERATOR_USER)} <= {"leases"}

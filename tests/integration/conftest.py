@@ -1,0 +1,73 @@
+"""An installation of the operator in a namespace of the test's own, and a bucket with models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cluster import Cluster
+    from tests.support.bucket import Bucket
+    from tests.support.process import Installation, Operator
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def crds(control_plane: Cluster) -> Cluster:
+    """The control plane with our CRDs in it."""
+    control_plane.kubectl(
+        "apply", "--server-side", "--force-conflicts", f"--filename={ROOT / 'crds'}"
+    )
+    control_plane.kubectl(
+        "wait", "--for=condition=Established", "--timeout=30s", f"--filename={ROOT / 'crds'}"
+    )
+    return control_plane
+
+
+@pytest.fixture
+def create(crds: Cluster, namespace: str) -> Callable[..., str]:
+    """Create a detector `a` with a spec, as a dry run unless `keep` is given; what kubectl says."""
+
+    def create(spec: Mapping[str, Any], *, name: str = "a", keep: bool = False) -> str:
+        obj = {
+            "apiVersion": "fraudops.io/v1beta1",
+            "kind": "FraudDetector",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": spec,
+        }
+        dry = [] if keep else ["--dry-run=server"]
+        return crds.kubectl("create", "-f", "-", *dry, input=json.dumps(obj), check=False)
+
+    return create
+
+
+@pytest.fixture(scope="session")
+def bucket() -> Iterator[Bucket]:
+    """An S3 server on this machine."""
+    from tests.support.bucket import Bucket
+
+    bucket = Bucket.start()
+    yield bucket
+    bucket.stop()
+
+
+@pytest.fixture
+def installation(crds: Cluster, namespace: str, tmp_path: Path) -> Installation:
+    """Everything that the operator needs in a namespace, but no process yet."""
+    from tests.support.process import installed
+
+    return installed(crds, namespace, tmp_path)
+
+
+@pytest.fixture
+def operator(installation: Installation, bucket: Bucket) -> Iterator[Operator]:
+    """A running, leading operator, and a first version of the model `cards`."""
+    bucket.publish("cards/", "v1")
+    installation.apply(bucket.secret())
+    with installation.operator() as process:
+        yield process.wait_to_lead()

@@ -1,0 +1,153 @@
+"""What people do to children by hand comes back, with an Event that says who did what."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.cluster.audit import AuditLog
+from tests.support.bucket import Bucket
+from tests.support.process import Installation, Operator, wait_for
+
+EDITS: dict[str, tuple[str, str, dict[str, Any], str]] = {
+    "scaled": ("deployment", "cards-scorer", {"spec": {"replicas": 7}}, "spec.replicas"),
+    "label": (
+        "service",
+        "cards-scorer",
+        {"metadata": {"labels": {"app.kubernetes.io/part-of": "mine"}}},
+        "metadata.labels[app.kubernetes.io/part-of]",
+    ),
+    "removed": (
+        "service",
+        "cards-scorer",
+        {"metadata": {"labels": {"app.kubernetes.io/component": None}}},
+        "metadata.labels[app.kubernetes.io/component]",
+    ),
+    "selector": ("service", "cards-scorer", {"spec": {"selector": {"a": "b"}}}, "spec.selector"),
+    "ports": (
+        "service",
+        "cards-scorer",
+        {"spec": {"ports": [{"port": 80, "name": "http", "targetPort": 1234}]}},
+        "targetPort",
+    ),
+    "budget": (
+        "poddisruptionbudget",
+        "cards-scorer",
+        {"spec": {"maxUnavailable": "100%"}},
+        "spec.maxUnavailable",
+    ),
+    "token": (
+        "serviceaccount",
+        "cards-scorer",
+        {"automountServiceAccountToken": True},
+        "automountServiceAccountToken",
+    ),
+}
+
+
+@pytest.fixture
+def detector(installation: Installation, operator: Operator, bucket: Bucket) -> str:
+    installation.apply(bucket.detector())
+    wait_for("the Deployment", lambda: installation.get("deployment", "cards-scorer"))
+    return "cards"
+
+
+def spec_of(installation: Installation, kind: str, name: str) -> Callable[[], Any]:
+    def read() -> Any:
+        found = installation.get(kind, name)
+        if found is None:
+            return None
+        for noise in ("managedFields", "resourceVersion", "generation", "uid"):
+            found["metadata"].pop(noise, None)
+        found["metadata"].pop("creationTimestamp")
+        found.pop("status", None)
+        return found
+
+    return read
+
+
+def test_edits_are_put_back_and_named(installation: Installation, detector: str) -> None:
+    for edit, (kind, name, patch, field) in EDITS.items():
+        read = spec_of(installation, kind, name)
+        before = wait_for(f"{kind} {name}", read)
+        installation.kubectl(
+            "patch", kind, name, "--type=merge", f"--patch={json.dumps(patch)}",
+            f"--field-manager=test-{edit}",
+        )  # fmt: skip
+        wait_for(f"{kind} is as it was ({edit})", lambda: read() == before, seconds=10)  # noqa: B023
+        said = wait_for(
+            f"an Event about {edit}",
+            lambda: [
+                one
+                for one in installation.events("DriftReverted", detector)
+                if field in one and name in one  # noqa: B023
+            ],
+            seconds=10,
+        )
+        # A field that was removed has no owner any more.
+        assert ("somebody" if edit == "removed" else f"test-{edit}") in said[-1]
+
+
+def test_a_deleted_child_comes_back(installation: Installation, detector: str) -> None:
+    for kind, name in (
+        ("configmap", "cards-model-plan"),
+        ("service", "cards-scorer"),
+        ("serviceaccount", "cards-scorer"),
+        ("deployment", "cards-scorer"),
+    ):
+        found = wait_for(name, lambda: installation.get(kind, name))  # noqa: B023
+        uid = found["metadata"]["uid"]
+        installation.kubectl("delete", kind, name, "--wait=false")
+
+        def again() -> bool:
+            found = installation.get(kind, name)  # noqa: B023
+            return found is not None and found["metadata"]["uid"] != uid  # noqa: B023
+
+        wait_for(f"another {kind} {name}", again, seconds=15)
+
+
+def test_fields_of_others_are_left_alone(
+    installation: Installation, detector: str, operator: Operator, audit: AuditLog
+) -> None:
+    installation.kubectl("annotate", "deployment", "cards-scorer", "team/contact=fraud")
+    installation.kubectl("label", "service", "cards-scorer", "team=fraud")
+    reconciles = operator.metric("fraud_operator_reconciles_total")
+    wait_for(
+        "the operator saw it",
+        lambda: operator.metric("fraud_operator_reconciles_total") > reconciles,
+    )
+    audit.mark()
+    wait_for("it is idle", lambda: operator.metric("fraud_operator_queue_active") == 0)
+    writes = [e for e in audit.entries(installation.user) if e.writes and e.resource != "leases"]
+    assert writes == []
+    deployment = installation.get("deployment", "cards-scorer")
+    assert deployment is not None
+    assert deployment["metadata"]["annotations"]["team/contact"] == "fraud"
+
+
+def test_an_orphaned_child_gets_its_owner_back(installation: Installation, detector: str) -> None:
+    installation.kubectl(
+        "patch", "service", "cards-scorer", "--type=json",
+        '--patch=[{"op": "remove", "path": "/metadata/ownerReferences"}]',
+    )  # fmt: skip
+
+    def owned() -> bool:
+        found = installation.get("service", "cards-scorer")
+        return found is not None and "ownerReferences" in found["metadata"]
+
+    wait_for("an owner", owned, seconds=10)
+
+
+def test_a_child_without_its_label_is_found_again(
+    installation: Installation, detector: str
+) -> None:
+    installation.kubectl("label", "service", "cards-scorer", "fraudops.io/detector-")
+
+    def labelled() -> bool:
+        found = installation.get("service", "cards-scorer")
+        return found is not None and "fraudops.io/detector" in found["metadata"]["labels"]
+
+    wait_for("the label", labelled, seconds=10)

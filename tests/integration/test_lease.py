@@ -1,0 +1,128 @@
+"""Two operators, one writer: whatever becomes of the leader."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import datetime
+
+import pytest
+
+from tests.cluster.audit import AuditLog
+from tests.support.bucket import Bucket
+from tests.support.process import Installation, Operator, wait_for
+
+
+@pytest.fixture
+def pair(installation: Installation, bucket: Bucket) -> Iterator[tuple[Operator, Operator]]:
+    """A leader and a standby, both with a complete view."""
+    bucket.publish("cards/", "v1")
+    installation.apply(bucket.secret(), bucket.detector())
+    with ExitStack() as processes:
+        leader = processes.enter_context(installation.operator("first")).wait_to_lead()
+        wait_for("the Deployment", lambda: installation.get("deployment", "cards-scorer"))
+        standby = processes.enter_context(installation.operator("second"))
+        wait_for(
+            "the standby waits for the Lease",
+            lambda: any(one["message"] == "waiting for the Lease" for one in standby.logs()),
+            seconds=60,
+        )
+        yield leader, standby
+
+
+def holder(installation: Installation) -> str:
+    return installation.kubectl(
+        "get", "lease", "fraud-operator", "--output=jsonpath={.spec.holderIdentity}"
+    )
+
+
+def takeover_seconds(installation: Installation, leader: str, successor: str) -> float:
+    """Between the last renewal (or release) by the one and the first write by the other."""
+    end = time.monotonic() + 40
+    last = None
+    while time.monotonic() < end:
+        lease = json.loads(installation.kubectl("get", "lease", "fraud-operator", "-o", "json"))
+        if lease["spec"]["holderIdentity"] == successor:
+            assert last is not None
+            acquired = datetime.fromisoformat(lease["spec"]["acquireTime"])
+            return (acquired - last).total_seconds()
+        last = datetime.fromisoformat(lease["spec"]["renewTime"])
+        time.sleep(0.2)
+    raise AssertionError(f"{successor} never took over from {leader}")
+
+
+def works(installation: Installation) -> None:
+    """Whoever leads repairs."""
+    installation.kubectl("delete", "service", "cards-scorer", "--ignore-not-found")
+    wait_for("the Service", lambda: installation.get("service", "cards-scorer"), seconds=15)
+
+
+def test_a_stopped_leader_is_followed_at_once(
+    installation: Installation, pair: tuple[Operator, Operator]
+) -> None:
+    leader, standby = pair
+    leader.process.terminate()
+    stopped = time.monotonic()
+    wait_for("the standby leads", lambda: holder(installation) == "second", seconds=10)
+    assert time.monotonic() - stopped < 6  # 3 s, and a busy machine
+    assert leader.process.wait(20) == 0
+    wait_for("it knows", standby.leads)
+    works(installation)
+
+
+def test_a_killed_leader_is_followed_when_its_hold_has_ended(
+    installation: Installation, pair: tuple[Operator, Operator], audit: AuditLog
+) -> None:
+    leader, standby = pair
+    leader.process.kill()
+    leader.process.wait()
+    took = takeover_seconds(installation, "first", "second")
+    assert 9 < took < 15
+    wait_for("it knows", standby.leads)
+    writes = [
+        entry
+        for entry in audit.entries(installation.user)
+        if entry.writes and entry.resource not in ("leases", "frauddetectors/status", "events")
+    ]
+    assert writes == [], "the successor did again what was done"
+    works(installation)
+
+
+def test_a_paused_leader_does_no_harm_on_waking(
+    installation: Installation, pair: tuple[Operator, Operator]
+) -> None:
+    """Both are the same user to the API server, so each is asked what it sent."""
+    leader, standby = pair
+    written = [leader.writes()]
+
+    def quiet() -> bool:
+        time.sleep(2)
+        written.append(leader.writes())
+        return written[-2] == written[-1]
+
+    wait_for("the leader has nothing left to do", quiet)
+    assert written[-1] > 0
+    leader.send(signal.SIGSTOP)
+    wait_for("the standby leads", lambda: holder(installation) == "second", seconds=20)
+    wait_for("it knows", standby.leads)
+    # What it would carry out if it still thought that it leads.
+    installation.kubectl("scale", "frauddetector/cards", "--replicas=3")
+
+    def scaled() -> bool:
+        found = installation.get("deployment", "cards-scorer")
+        return found is not None and found["spec"]["replicas"] == 3
+
+    wait_for("the new leader works", scaled, seconds=15)
+    leader.send(signal.SIGCONT)
+    wait_for(
+        "the old one notices",
+        lambda: any(one["message"] == "lost the Lease" for one in leader.logs()),
+    )
+    assert not leader.leads()
+    assert holder(installation) == "second"
+    works(installation)
+    assert leader.writes() == written[-1]
+    assert leader.process.poll() is None, "it stands by"

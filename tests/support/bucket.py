@@ -1,0 +1,117 @@
+"""An S3 server in this process, with model versions that an operator can read and no pod could."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+from moto.server import ThreadedMotoServer
+
+from fraud_scorer.artifact import manifest as manifests
+from fraud_scorer.artifact.manifest import (
+    Feature,
+    FileRef,
+    Framework,
+    Golden,
+    Manifest,
+    Thresholds,
+)
+
+BUCKET = "fraud-models"
+ACCESS_KEY, SECRET_KEY = "test-access-key", "test-secret-key"
+
+
+@dataclass
+class Bucket:
+    """A bucket on a port of this machine."""
+
+    server: ThreadedMotoServer
+    endpoint: str
+
+    @classmethod
+    def start(cls) -> Bucket:
+        """Start the server, with an empty bucket."""
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        server.start()
+        host, port = server.get_host_and_port()
+        bucket = cls(server, f"http://{host}:{port}")
+        bucket.client.create_bucket(Bucket=BUCKET)
+        return bucket
+
+    def stop(self) -> None:
+        """Stop the server."""
+        self.server.stop()
+
+    @property
+    def client(self) -> Any:
+        """A boto3 client."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET_KEY,
+        )
+
+    def publish(self, prefix: str, version: str, *, day: int = 1) -> Manifest:
+        """Put a version there."""
+        model = f"model {version}".encode()
+        manifest = Manifest(
+            schema_version=1,
+            model="cards",
+            version=version,
+            created_at=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day),
+            framework=Framework(name="scikit-learn", version="1.9.0", python="3.13"),
+            files=(
+                FileRef(
+                    path="model.joblib",
+                    sha256=hashlib.sha256(model).hexdigest(),
+                    size=len(model),
+                    role="model",
+                ),
+            ),
+            features=(Feature(name="amount", type="number"),),
+            golden=(Golden(features={"amount": 1.0}, score=0.5),),
+            thresholds=Thresholds(review="0.5", decline="0.9"),
+        )
+        client = self.client
+        client.put_object(Bucket=BUCKET, Key=f"{prefix}{version}/model.joblib", Body=model)
+        client.put_object(
+            Bucket=BUCKET,
+            Key=f"{prefix}{version}/manifest.json",
+            Body=manifests.encode(manifest),
+        )
+        return manifest
+
+    def secret(self, name: str = "model-store") -> dict[str, Any]:
+        """The Secret that lets in."""
+        return {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name},
+            "stringData": {"accessKeyID": ACCESS_KEY, "secretAccessKey": SECRET_KEY},
+        }
+
+    def detector(self, name: str = "cards", **spec: Any) -> dict[str, Any]:
+        """A FraudDetector that is served from it; `spec` is merged at its top level."""
+        s3 = {
+            "bucket": BUCKET,
+            "prefix": f"{name}/",
+            "endpoint": self.endpoint,
+            "credentialsSecret": "model-store",
+        }
+        return {
+            "apiVersion": "fraudops.io/v1beta1",
+            "kind": "FraudDetector",
+            "metadata": {"name": name},
+            "spec": {
+                "model": {"source": {"s3": s3}, "syncInterval": "5s"},
+                "scorer": {"replicas": 2},
+                **spec,
+            },
+        }

@@ -1,0 +1,168 @@
+"""One spec that each rule accepts, and one that it refuses with this message.
+
+Checked twice: against the rules in code (unit) and against a real API server (integration).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fraud_operator.api.names import QUALIFIED
+
+MINIMAL: Mapping[str, Any] = {"model": {"source": {"s3": {"bucket": "fraud-models"}}}}
+_KEYS = f"keys must have at most 253 characters and match {QUALIFIED}"
+
+
+@dataclass(frozen=True)
+class Case:
+    """`accepted` and `refused` are laid over the smallest spec; None takes a field away.
+
+    `in_code` is what the operator says where it can say it better than a rule of the CRD.
+    """
+
+    name: str
+    message: str
+    accepted: Mapping[str, Any]
+    refused: Mapping[str, Any]
+    in_code: str = ""
+
+
+def merged(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The smallest spec with these changes."""
+    return _merge(copy.deepcopy(dict(MINIMAL)), changes)
+
+
+def _merge(into: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    for key, value in changes.items():
+        if value is None:
+            into.pop(key, None)
+        elif isinstance(value, Mapping) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = copy.deepcopy(value)
+    return into
+
+
+def _resources(what: str, requests: Any, limits: Any) -> dict[str, Any]:
+    return {"scorer": {"resources": {"requests": {what: requests}, "limits": {what: limits}}}}
+
+
+CASES = (
+    Case(
+        "autoscaling-forbids-replicas",
+        "spec.scorer.replicas cannot be set beside spec.autoscaling:"
+        " set spec.autoscaling.minReplicas instead (and remove spec.scorer.replicas)",
+        {"autoscaling": {"minReplicas": 3}, "scorer": {"image": "a"}},
+        {"autoscaling": {"minReplicas": 3}, "scorer": {"replicas": 3}},
+    ),
+    Case(
+        "one-source",
+        "spec.model.source: set exactly one of s3",
+        {},
+        {"model": {"source": {"s3": None}}},
+    ),
+    Case(
+        "sync-interval-too-long",
+        "spec.model.syncInterval must be at most 24h",
+        {"model": {"syncInterval": "1440m"}},
+        {"model": {"syncInterval": "25h"}},
+    ),
+    Case(
+        "review-below-decline",
+        "spec.scoring.thresholds.review must be less than decline",
+        {"scoring": {"thresholds": {"review": "0.499999999", "decline": "0.5"}}},
+        {"scoring": {"thresholds": {"review": "0.5", "decline": "0.50"}}},
+    ),
+    Case(
+        "capacity-within-the-table",
+        "spec.capacity.transactionsPerDay must be at most 1B;"
+        " split larger traffic over several detectors",
+        {"capacity": {"transactionsPerDay": "1B"}},
+        {"capacity": {"transactionsPerDay": "1.001B"}},
+    ),
+    Case(
+        "capacity-in-millions",
+        "spec.capacity.transactionsPerDay must be at most 1B;"
+        " split larger traffic over several detectors",
+        {"capacity": {"transactionsPerDay": "1000M"}},
+        {"capacity": {"transactionsPerDay": "1001M"}},
+    ),
+    Case(
+        "capacity-as-a-number",
+        "spec.capacity.transactionsPerDay must be at most 1B;"
+        " split larger traffic over several detectors",
+        {"capacity": {"transactionsPerDay": 120_000}},
+        {"capacity": {"transactionsPerDay": "1000000001"}},
+    ),
+    Case(
+        "cpu-request-within-its-limit",
+        "spec.scorer.resources.requests.cpu must not be greater than limits.cpu",
+        _resources("cpu", "1999m", 2),
+        _resources("cpu", 2, "1.999"),
+    ),
+    Case(
+        "memory-request-within-its-limit",
+        "spec.scorer.resources.requests.memory must not be greater than limits.memory",
+        _resources("memory", "1024Mi", "1Gi"),
+        _resources("memory", "1Gi", "1.073G"),
+    ),
+    Case(
+        "autoscaling-bounds",
+        "spec.autoscaling.minReplicas must not be greater than maxReplicas",
+        {"autoscaling": {"minReplicas": 5, "maxReplicas": 5}},
+        {"autoscaling": {"minReplicas": 6, "maxReplicas": 5}},
+    ),
+    Case(
+        "toleration-of-everything",
+        "spec.scorer.tolerations: without a key the operator must be Exists",
+        {"scorer": {"tolerations": [{"operator": "Exists"}]}},
+        {"scorer": {"tolerations": [{"effect": "NoSchedule"}]}},
+    ),
+    Case(
+        "toleration-without-a-value",
+        "spec.scorer.tolerations: with the operator Exists there is no value",
+        {"scorer": {"tolerations": [{"key": "a", "value": "b"}]}},
+        {"scorer": {"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]}},
+    ),
+    Case(
+        "toleration-for-a-while",
+        "spec.scorer.tolerations: tolerationSeconds goes only with effect NoExecute",
+        {"scorer": {"tolerations": [{"key": "a", "effect": "NoExecute", "tolerationSeconds": 9}]}},
+        {"scorer": {"tolerations": [{"key": "a", "tolerationSeconds": 9}]}},
+    ),
+    Case(
+        "env-with-one-value",
+        "spec.scorer.extraEnv: set exactly one of value and valueFrom",
+        {"scorer": {"extraEnv": [{"name": "A", "value": ""}]}},
+        {"scorer": {"extraEnv": [{"name": "A"}]}},
+    ),
+    Case(
+        "env-of-the-operator",
+        "spec.scorer.extraEnv: names that begin with FRAUDOPS_ are the operator's",
+        {
+            "scorer": {
+                "extraEnv": [
+                    {"name": "A", "valueFrom": {"secretKeyRef": {"name": "b", "key": "c"}}}
+                ]
+            }
+        },
+        {"scorer": {"extraEnv": [{"name": "FRAUDOPS_A", "value": "b"}]}},
+    ),
+    Case(
+        "annotation-keys",
+        f"spec.scorer.serviceAccountAnnotations: {_KEYS}",
+        {"scorer": {"serviceAccountAnnotations": {"eks.amazonaws.com/role-arn": "arn:aws:x"}}},
+        {"scorer": {"serviceAccountAnnotations": {"not a name": "x"}}},
+        in_code="spec.scorer.serviceAccountAnnotations.not a name: String should match",
+    ),
+    Case(
+        "node-selector-keys",
+        f"spec.scorer.nodeSelector: {_KEYS}",
+        {"scorer": {"nodeSelector": {"kubernetes.io/arch": "amd64"}}},
+        {"scorer": {"nodeSelector": {"-a": "x"}}},
+        in_code="spec.scorer.nodeSelector.-a: String should match",
+    ),
+)

@@ -1,0 +1,335 @@
+"""A detector's world in memory, for tests of `plan`: a model store, children, and pods that obey.
+
+`World.step` plans and carries the plan out the way the operator does, so that a test can say what
+happens to the detector and look at what the plan makes of it. Nothing of a real API server is
+modelled beyond what `plan` reads back.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from fraud_operator.api.frauddetector import FraudDetector
+from fraud_operator.plan.detector import plan
+from fraud_operator.plan.pod_template import deployed_revision
+from fraud_operator.plan.types import (
+    ChildKey,
+    ChildResult,
+    Event,
+    Inputs,
+    Manifested,
+    Observed,
+    OperatorDefaults,
+    Plan,
+    Refusal,
+    StoreVersion,
+    StoreView,
+)
+from fraud_scorer.artifact import plan as model_plans
+from fraud_scorer.artifact.manifest import (
+    Feature,
+    FileRef,
+    Framework,
+    Golden,
+    Manifest,
+    Thresholds,
+)
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+DEFAULTS = OperatorDefaults(scorer_image="registry.test/scorer:1")
+MINIMAL: Mapping[str, Any] = {
+    "model": {"source": {"s3": {"bucket": "fraud-models", "prefix": "card-payments/"}}}
+}
+FULL: Mapping[str, Any] = {
+    "model": {
+        "source": {
+            "s3": {
+                "bucket": "fraud-models",
+                "prefix": "card-payments/",
+                "region": "eu-west-1",
+                "endpoint": "http://bucket.storage.svc:7070",
+                "credentialsSecret": "model-store",
+            }
+        },
+        "version": "v1",
+        "syncInterval": "5m",
+    },
+    "scoring": {"thresholds": {"review": "0.40", "decline": "0.80"}},
+    "capacity": {"transactionsPerDay": "10M"},
+    "scorer": {
+        "image": "registry.test/own-scorer:7",
+        "resources": {
+            "requests": {"cpu": "1500m", "memory": "1.5Gi"},
+            "limits": {"cpu": 2, "memory": "2Gi"},
+        },
+        "maxUnavailable": 2,
+        "terminationGracePeriodSeconds": 45,
+        "serviceAccountAnnotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/fraud"},
+        "topologySpread": [
+            {"topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "DoNotSchedule"}
+        ],
+        "nodeSelector": {"pool": "scoring"},
+        "tolerations": [{"key": "scoring", "operator": "Exists", "effect": "NoSchedule"}],
+        "priorityClassName": "payments",
+        "imagePullSecrets": [{"name": "registry"}],
+        "extraEnv": [
+            {"name": "LOG_LEVEL", "value": "debug"},
+            {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "tokens", "key": "one"}}},
+        ],
+    },
+    "autoscaling": {"minReplicas": 4, "maxReplicas": 12, "cpuUtilization": 60},
+}
+
+
+def detector(
+    spec: Mapping[str, Any] = MINIMAL,
+    *,
+    generation: int = 1,
+    status: Mapping[str, Any] | None = None,
+    name: str = "card-payments",
+) -> FraudDetector:
+    """A detector in the namespace `fraud-detection`."""
+    return FraudDetector.parse(
+        {
+            "metadata": {
+                "name": name,
+                "namespace": "fraud-detection",
+                "uid": "6c9d5a3e-0000-4000-8000-000000000001",
+                "generation": generation,
+            },
+            "spec": spec,
+            "status": status or {"observedGeneration": -1},
+        }
+    )
+
+
+def manifest(
+    version: str,
+    *,
+    content: str = "",
+    thresholds: Thresholds | None = None,
+    at: int = 0,
+) -> Manifest:
+    """A version whose model file holds `content` (its own name where that is empty), made `at`
+    seconds after NOW."""
+    return Manifest(
+        schema_version=1,
+        model="card-payments",
+        version=version,
+        created_at=NOW + timedelta(seconds=at),
+        framework=Framework(name="scikit-learn", version="1.9.0", python="3.13"),
+        files=(
+            FileRef(
+                path="model.joblib",
+                sha256=hashlib.sha256((content or version).encode()).hexdigest(),
+                size=1234,
+                role="model",
+            ),
+        ),
+        features=(Feature(name="amount", type="number"),),
+        golden=(Golden(features={"amount": 1.0}, score=0.5),),
+        thresholds=thresholds,
+    )
+
+
+def stored(one: Manifest) -> StoreVersion:
+    """The version as the store lists it."""
+    sha256 = hashlib.sha256(repr(one).encode()).hexdigest()
+    return StoreVersion(one.version, one, sha256)
+
+
+def damaged(version: str) -> StoreVersion:
+    """A version whose manifest cannot be used."""
+    return StoreVersion(version, None, problem=f"{version}/manifest.json: $: not JSON")
+
+
+def listing(*versions: str | StoreVersion) -> StoreView:
+    """A store that was looked at; newest first."""
+    return StoreView(
+        tuple(one if isinstance(one, StoreVersion) else stored(manifest(one)) for one in versions),
+        listed=True,
+    )
+
+
+def inputs(
+    spec: Mapping[str, Any] = MINIMAL,
+    *,
+    store: StoreView | None = None,
+    defaults: OperatorDefaults = DEFAULTS,
+    **observed: Any,
+) -> Inputs:
+    """Inputs of a detector of which nothing exists yet but a store with the version v1."""
+    return Inputs(
+        detector=detector(spec),
+        observed=Observed(**observed),
+        store=listing("v1") if store is None else store,
+        defaults=defaults,
+        now=NOW,
+    )
+
+
+@dataclass
+class World:
+    """Everything around one detector. Change what is in it, then `step`."""
+
+    spec: dict[str, Any] = field(default_factory=lambda: copy.deepcopy(dict(MINIMAL)))
+    store: StoreView = field(default_factory=lambda: listing("v1"))
+    defaults: OperatorDefaults = DEFAULTS
+    now: datetime = NOW
+    generation: int = 1
+    status: dict[str, Any] = field(default_factory=lambda: {"observedGeneration": -1})
+    children: dict[ChildKey, Manifested] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+    results: Sequence[ChildResult] = ()
+    refused: dict[str, str] = field(default_factory=dict)
+    """Reasons by digest: pods that are to serve these bytes refuse them."""
+    events: list[Event] = field(default_factory=list)
+    status_writes: int = 0
+    pods_made: int = 0
+    """How many times the template changed."""
+    accepted: Any = None
+    """The template whose pods took over last."""
+
+    def change(self, **spec: Any) -> None:
+        """Change the spec, as a user does."""
+        self.spec = {**self.spec, **spec}
+        self.generation += 1
+
+    def step(self) -> Plan:
+        """Plan once and carry it out. Time passes."""
+        self.now += timedelta(seconds=10)
+        made = plan(self.inputs())
+        if made.status_first:
+            self._write(made)
+            made = plan(self.inputs())
+        self._apply(made)
+        self._write(made)
+        return made
+
+    def settle(self) -> Plan:
+        """Step until nothing moves; pods start, and accept what is not `refused`."""
+        for _ in range(30):
+            before = copy.deepcopy((self.status, self.children))
+            made = self.step()
+            self.run_pods()
+            if before == (self.status, self.children):
+                return made
+        raise AssertionError("it never comes to rest")
+
+    def inputs(self) -> Inputs:
+        """What the operator would plan from now."""
+        return Inputs(
+            detector=detector(self.spec, generation=self.generation, status=self.status),
+            observed=Observed(
+                children=copy.deepcopy(self.children),
+                pods=(),
+                refusals=self._refusals(),
+                problems=dict(self.problems),
+            ),
+            store=self.store,
+            defaults=self.defaults,
+            now=self.now,
+            results=self.results,
+        )
+
+    def run_pods(self) -> None:
+        """Pods of the newest template replace the others, unless they refuse what they are to
+        serve: then the others stay."""
+        deployment = self.deployment
+        if deployment is None:
+            return
+        wanted = deployment["spec"].get("replicas", 1)
+        status = deployment.setdefault("status", {})
+        status["observedGeneration"] = deployment["metadata"]["generation"]
+        template = deployment["spec"]["template"]
+        if self._digest_of(deployed_revision(deployment)) in self.refused:
+            if template == self.accepted and status.get("availableReplicas"):
+                return  # those that are there hold the bytes in memory
+            before = min(status.get("availableReplicas", 0), wanted)
+            new = 1 if wanted else 0
+            counts = {"replicas": before + new, "updatedReplicas": new}
+            status.update(counts, availableReplicas=before, readyReplicas=before)
+            return
+        self.accepted = template
+        status.update(
+            dict.fromkeys(
+                ("replicas", "updatedReplicas", "availableReplicas", "readyReplicas"), wanted
+            )
+        )
+
+    @property
+    def deployment(self) -> Manifested | None:
+        """The scorer's Deployment."""
+        return self.children.get(("Deployment", "card-payments-scorer"))
+
+    def condition(self, type_: str) -> Mapping[str, Any]:
+        """A condition of the status; empty where there is none."""
+        found = (one for one in self.status.get("conditions", ()) if one["type"] == type_)
+        return next(found, {})
+
+    def serving(self) -> str:
+        """The version that the Deployment's newest pods are to serve; empty: none."""
+        model = self._plan(deployed_revision(self.deployment))
+        return model.active.version if model else ""
+
+    def _apply(self, made: Plan) -> None:
+        wanted: dict[ChildKey, Manifested] = {}
+        for one in made.objects:
+            key = (one.manifest["kind"], one.manifest["metadata"]["name"])
+            wanted[key] = copy.deepcopy(one.manifest)
+            if one.hold_replicas is not None:
+                wanted[key]["spec"]["replicas"] = one.hold_replicas
+        for key, new in wanted.items():
+            old = self.children.get(key, {})
+            generation = old.get("metadata", {}).get("generation", 0)
+            if old.get("spec") != new.get("spec"):
+                if key[0] == "Deployment":
+                    self.pods_made += old.get("spec", {}).get("template") != new["spec"]["template"]
+                generation += 1
+            new["metadata"]["generation"] = generation
+            if "status" in old:
+                new["status"] = old["status"]
+            self.children[key] = new
+        for key in list(self.children):
+            if key not in made.lasting:
+                del self.children[key]
+
+    def _write(self, made: Plan) -> None:
+        if made.status != self.status:
+            self.status_writes += 1
+            self.status = copy.deepcopy(made.status)
+            self.events += made.events
+
+    def _refusals(self) -> list[Refusal]:
+        model = self._plan(deployed_revision(self.deployment))
+        if model is None or model.active.digest not in self.refused:
+            return []
+        digest = model.active.digest
+        return [
+            Refusal(
+                version=model.active.version,
+                digest=digest,
+                reason=self.refused[digest],
+                file=f"{model.active.version}/model.joblib",
+                expected=digest,
+                actual="sha256:0000",
+                message="",
+                pod="card-payments-scorer-1",
+            )
+        ]
+
+    def _plan(self, revision: str) -> model_plans.ModelPlan | None:
+        data = self.children.get(("ConfigMap", "card-payments-model-plan"), {}).get("data", {})
+        try:
+            return model_plans.decode(data.get(f"{revision}.json", ""))
+        except model_plans.PlanError:
+            return None
+
+    def _digest_of(self, revision: str) -> str:
+        model = self._plan(revision)
+        return model.active.digest if model else ""

@@ -1,0 +1,368 @@
+"""The life of a detector through the real loop: what is made, changed, repaired and left alone."""
+
+from typing import Any
+
+import pytest
+
+from fraud_operator.runtime import kinds
+from tests.support.kube import refusal
+from tests.support.world import KEY, NAME, NAMESPACE, SCORER, World, detector, version
+
+PLAN = f"{NAME}-model-plan"
+
+
+@pytest.fixture
+async def world() -> World:
+    world = World()
+    world.kube.put(detector())
+    await world.settle()
+    return world
+
+
+async def test_a_detector_gets_its_children_and_becomes_ready(world: World) -> None:
+    assert world.children() == {
+        ("ServiceAccount", SCORER),
+        ("ConfigMap", PLAN),
+        ("Service", SCORER),
+        ("Deployment", SCORER),
+        ("PodDisruptionBudget", SCORER),
+    }
+    assert world.condition("Ready") == ("True", "Serving")
+    assert world.status["model"]["activeVersion"] == "v1"
+
+
+async def test_it_costs_one_apply_a_child_two_statuses_and_three_events(world: World) -> None:
+    verbs = [(write.verb, write.kind) for write in world.kube.writes]
+    assert len([verb for verb, _ in verbs if verb == "apply"]) == len(world.children())
+    assert verbs.count(("status", "FraudDetector")) <= 2
+    assert verbs.count(("create", "Event")) <= 3
+
+
+async def test_nothing_is_written_while_nothing_changes(world: World) -> None:
+    world.kube.writes.clear()
+    for _ in range(3):
+        world.queue.add(KEY)
+        await world.settle()
+    assert world.kube.writes == []
+
+
+async def test_a_restarted_operator_writes_nothing(world: World) -> None:
+    world.kube.writes.clear()
+    world.start()
+    await world.settle()
+    assert world.kube.writes == []
+
+
+async def test_a_restarted_operator_writes_nothing_before_it_knows_the_store(
+    world: World,
+) -> None:
+    world.kube.writes.clear()
+    view, world.view = world.view, type(world.view)()
+    world.start()
+    await world.settle()
+    assert world.kube.writes == []
+    world.view = view
+    world.queue.add(KEY)
+    await world.settle()
+    assert world.kube.writes == []
+
+
+async def test_a_change_touches_only_what_it_changes(world: World) -> None:
+    world.kube.writes.clear()
+    world.change(scorer={"replicas": 5})
+    await world.settle()
+    applied = {write.kind for write in world.kube.writes if write.verb == "apply"}
+    assert "Deployment" in applied
+    assert applied <= {"Deployment", "PodDisruptionBudget"}
+    assert world.read(kinds.DEPLOYMENT, SCORER)["spec"]["replicas"] == 5
+
+
+async def test_what_somebody_edits_is_put_back_and_said(world: World) -> None:
+    def scale(obj: dict[str, Any]) -> None:
+        obj["spec"]["replicas"] = 9
+
+    world.edit(kinds.DEPLOYMENT, SCORER, scale, "kubectl-scale")
+    await world.settle()
+    assert world.read(kinds.DEPLOYMENT, SCORER)["spec"]["replicas"] == 2
+    (said,) = world.events("DriftReverted")
+    assert "kubectl-scale" in said
+    assert "spec.replicas" in said
+    assert f"Deployment {SCORER}" in said
+
+
+async def test_fields_of_others_are_left_alone(world: World) -> None:
+    def add(obj: dict[str, Any]) -> None:
+        obj["metadata"]["annotations"]["team/contact"] = "fraud"
+        obj["spec"]["paused"] = False
+
+    world.edit(kinds.DEPLOYMENT, SCORER, add, "kubectl-edit")
+    world.kube.writes.clear()
+    world.queue.add(KEY)
+    await world.settle()
+    assert world.kube.writes == []
+    assert world.read(kinds.DEPLOYMENT, SCORER)["metadata"]["annotations"]["team/contact"]
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in kinds.CHILDREN if kind != kinds.AUTOSCALER], ids=str
+)
+async def test_a_deleted_child_comes_back(world: World, kind: kinds.Kind) -> None:
+    name = PLAN if kind == kinds.CONFIG_MAP else SCORER
+    uid = world.read(kind, name)["metadata"]["uid"]
+    world.kube.remove(kind, NAMESPACE, name)
+    await world.settle()
+    assert world.read(kind, name)["metadata"]["uid"] != uid
+    assert world.condition("Ready")[0] == "True"
+
+
+async def test_an_owner_reference_that_was_taken_is_given_back(world: World) -> None:
+    def orphan(obj: dict[str, Any]) -> None:
+        del obj["metadata"]["ownerReferences"]
+
+    world.edit(kinds.SERVICE, SCORER, orphan, "somebody")
+    await world.settle()
+    owner = world.read(kinds.SERVICE, SCORER)["metadata"]["ownerReferences"][0]
+    assert owner["uid"] == world.read(kinds.FRAUD_DETECTOR, NAME)["metadata"]["uid"]
+
+
+async def test_a_child_that_lost_its_label_gets_it_back(world: World) -> None:
+    def unlabel(obj: dict[str, Any]) -> None:
+        del obj["metadata"]["labels"]["fraudops.io/detector"]
+
+    world.edit(kinds.SERVICE, SCORER, unlabel, "somebody")
+    # A watch with a label selector says that the object is gone.
+    world.store.remove(kinds.SERVICE, world.read(kinds.SERVICE, SCORER))
+    world.queue.add(KEY)
+    await world.settle()
+    labels = world.read(kinds.SERVICE, SCORER)["metadata"]["labels"]
+    assert labels["fraudops.io/detector"] == NAME
+
+
+async def test_what_is_not_wanted_any_more_goes() -> None:
+    world = World()
+    world.kube.put(detector(scorer={}, autoscaling={"minReplicas": 2, "maxReplicas": 4}))
+    await world.settle()
+    assert ("HorizontalPodAutoscaler", SCORER) in world.children()
+    world.change(autoscaling=None, scorer={"replicas": 3})
+    await world.settle()
+    assert ("HorizontalPodAutoscaler", SCORER) not in world.children()
+    assert world.read(kinds.DEPLOYMENT, SCORER)["spec"]["replicas"] == 3
+
+
+async def test_what_only_carries_our_label_is_not_pruned(world: World) -> None:
+    world.kube.put(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {
+                "name": "notes",
+                "namespace": NAMESPACE,
+                "labels": {"fraudops.io/detector": NAME},
+            },
+            "data": {"a": "b"},
+        }
+    )
+    await world.settle()
+    assert world.read(kinds.CONFIG_MAP, "notes")["data"] == {"a": "b"}
+
+
+async def test_first_words_wait_while_there_is_more_to_do() -> None:
+    """A thousand detectors that come at once are not told a thousand times that they come."""
+    busy = World()
+    busy.controller = replace(busy.controller, behind=lambda: 5.0)
+    busy.kube.put(detector())
+    await busy.settle()
+    assert busy.condition("Ready") == ("True", "Serving")
+    assert [write.verb for write in busy.kube.writes].count("status") == 1
+
+
+async def test_first_words_do_not_wait_for_long() -> None:
+    stuck = World(view=StoreView((version("v1"),), listed=True))
+    stuck.controller = replace(stuck.controller, behind=lambda: 5.0)
+    stuck.refused["v1"] = "never ready"
+    stuck.kube.put(detector())
+    await stuck.settle()
+    assert stuck.status["conditions"]
+
+
+async def test_an_object_of_somebody_else_is_left_alone() -> None:
+    world = World()
+    foreign = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": SCORER, "namespace": NAMESPACE},
+        "spec": {"ports": [{"port": 1}]},
+    }
+    world.kube.put(foreign)
+    before = world.read(kinds.SERVICE, SCORER)
+    world.kube.put(detector())
+    await world.settle()
+    assert world.read(kinds.SERVICE, SCORER) == before
+    assert world.condition("Stalled") == ("True", "Conflict")
+    assert ("Deployment", SCORER) in world.children(), "the others are not held up"
+    assert await world.controller.reconcile(KEY) == 15, "nobody tells us when it goes"
+    world.kube.remove(kinds.SERVICE, NAMESPACE, SCORER)
+    again_after = await world.controller.reconcile(KEY)
+    assert again_after is None, "nothing is in the way any more"
+    await world.settle()
+    assert world.condition("Stalled")[0] == "False"
+    assert world.condition("Ready")[0] == "True"
+
+
+async def test_children_of_a_former_detector_are_waited_for(world: World) -> None:
+    """Deleted and made again at once, before the garbage collector came."""
+    old = world.read(kinds.SERVICE, SCORER)["metadata"]["uid"]
+    obj = detector()
+    world.kube.remove(kinds.FRAUD_DETECTOR, NAMESPACE, NAME)
+    world.kube.put(obj)
+    await world.settle()
+    assert world.read(kinds.SERVICE, SCORER)["metadata"]["uid"] != old
+    assert world.condition("Ready")[0] == "True"
+
+
+async def test_one_child_that_fails_does_not_hold_up_the_others() -> None:
+    world = World()
+
+    def before(write: Any) -> None:
+        if write.kind == "PodDisruptionBudget":
+            raise refusal(403, "Forbidden")
+
+    world.kube.before = before
+    world.kube.put(detector())
+    await world.settle()
+    assert ("Deployment", SCORER) in world.children()
+    assert "PodDisruptionBudget" in str(world.status["conditions"])
+    world.kube.before = lambda write: None
+    await world.settle()
+    assert ("PodDisruptionBudget", SCORER) in world.children()
+    assert world.condition("Reconciling")[0] == "False"
+
+
+async def test_pods_are_not_made_where_what_they_refer_to_could_not_be() -> None:
+    world = World()
+
+    def before(write: Any) -> None:
+        if write.kind == "ConfigMap":
+            raise refusal(500, "InternalError")
+
+    world.kube.before = before
+    world.kube.put(detector())
+    await world.settle()
+    assert ("Deployment", SCORER) not in world.children()
+    assert ("Service", SCORER) in world.children()
+
+
+async def test_a_rival_leads_to_contended_and_not_to_a_fight(world: World) -> None:
+    def scale(obj: dict[str, Any]) -> None:
+        obj["spec"]["replicas"] = 7
+
+    for _ in range(5):
+        world.edit(kinds.DEPLOYMENT, SCORER, scale, "keda")
+        end = world.now + 5
+        while (wait := world.queue.wait()) is not None and world.now + wait <= end:
+            world.now += wait
+            key = world.queue.take()
+            assert key is not None
+            world.queue.done(key, await world.controller.work(key))
+    assert len(world.events("DriftReverted")) == 3
+    assert world.condition("Contended")[0] == "True"
+    assert world.read(kinds.DEPLOYMENT, SCORER)["spec"]["replicas"] == 7
+    message = next(c["message"] for c in world.status["conditions"] if c["type"] == "Contended")
+    assert "keda" in message
+    assert "spec.replicas" in message
+    world.now += 300  # the rival has gone
+    await world.settle()
+    assert world.read(kinds.DEPLOYMENT, SCORER)["spec"]["replicas"] == 2
+    assert "Contended" not in {one["type"] for one in world.status["conditions"]}
+
+
+async def test_a_refused_version_is_persisted_before_anything_moves(world: World) -> None:
+    world.refused["v2"] = "DigestMismatch"
+    world.publish(version("v2", day=2), version("v1"))
+    order: list[str] = []
+
+    def after(write: Any) -> None:
+        quarantined = world.status.get("model", {}).get("quarantined")
+        if write.verb == "apply" and write.kind == "Deployment":
+            order.append("back" if quarantined else "forward")
+        if write.verb == "status" and quarantined:
+            order.append("persisted")
+
+    world.kube.after = after
+    await world.settle()
+    assert order[:3] == ["forward", "persisted", "back"]
+    assert world.status["model"]["activeVersion"] == "v1"
+    assert world.status["model"]["quarantined"][0]["version"] == "v2"
+    assert world.condition("Ready")[0] == "True"
+    assert world.condition("ModelVerified")[0] == "False"
+
+
+async def test_the_good_template_is_the_very_same_after_a_rollback(world: World) -> None:
+    before = world.read(kinds.DEPLOYMENT, SCORER)["spec"]["template"]
+    world.refused["v2"] = "DigestMismatch"
+    world.publish(version("v2", day=2), version("v1"))
+    await world.settle()
+    assert world.read(kinds.DEPLOYMENT, SCORER)["spec"]["template"] == before
+
+
+async def test_a_suspended_detector_is_left_alone(world: World) -> None:
+    world.change(suspend=True)
+    await world.settle()
+    assert world.condition("Suspended")[0] == "True"
+    assert world.stores.followed == {}
+    world.kube.remove(kinds.SERVICE, NAMESPACE, SCORER)
+    await world.settle()
+    assert ("Service", SCORER) not in world.children()
+    world.change(suspend=None)
+    await world.settle()
+    assert ("Service", SCORER) in world.children()
+
+
+async def test_a_spec_that_cannot_be_read_changes_nothing_and_says_so(world: World) -> None:
+    children = world.children()
+    world.change(scorer={"replicas": "many"})
+    await world.settle()
+    assert world.condition("Stalled") == ("True", "InvalidSpec")
+    assert world.children() == children
+
+
+async def test_a_status_that_was_lost_costs_no_child(world: World) -> None:
+    """A backup restores objects without status, and the store has not been looked at yet."""
+    before = world.children()
+    world.kube.objects["FraudDetector", NAMESPACE, NAME].status = None
+    view, world.view = world.view, type(world.view)()
+    world.start()
+    await world.settle()
+    assert world.children() == before
+    world.view = view
+    world.queue.add(KEY)
+    await world.settle()
+    assert world.children() == before
+    assert world.condition("Ready")[0] == "True"
+
+
+async def test_deleting_leaves_nothing(world: World) -> None:
+    world.kube.remove(kinds.FRAUD_DETECTOR, NAMESPACE, NAME)
+    await world.settle()
+    assert world.children() == set()
+    assert world.store.known() == []
+    assert world.stores.followed == {}
+
+
+async def test_a_missing_secret_is_noticed_when_it_appears(world: World) -> None:
+    s3 = {"bucket": "models", "endpoint": "http://s3", "credentialsSecret": "model-store"}
+    world.change(model={"source": {"s3": s3}})
+    await world.settle()
+    assert world.condition("Stalled") == ("True", "ReferenceMissing")
+    assert ("Deployment", SCORER) in world.children()
+    world.kube.put(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "model-store", "namespace": NAMESPACE},
+            "data": {"accessKeyID": "YQ==", "secretAccessKey": "Yg=="},
+        }
+    )
+    await world.settle()
+    assert world.condition("Stalled")[0] == "False"
+    assert world.condition("Ready")[0] == "True"
