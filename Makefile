@@ -41,12 +41,14 @@ demo: venv ## From nothing to transactions scored in a real cluster, told step b
 demo-down: venv ## Remove everything that the demo made, the cluster too
 	@$(BIN)/python -m examples.demo down
 
+# Tests of pods mostly wait, so two cores take three processes; tests/conftest.py says what stays together.
+PARALLEL := --numprocesses=3 --dist=loadgroup
 # Folders of tests/cluster/go beside the newest.
 OLDER_KUBERNETES := 1.34 1.30
 .PHONY: test test-fast test-long
 test: lint ## Everything that a change must pass: lint, unit, integration, end to end, coverage
 	@$(BIN)/python -m tests.cluster prerequisites
-	@$(PYTEST) -m "not long" --cov --cov-report=term-missing --durations=15 tests
+	@$(PYTEST) -m "not long" $(PARALLEL) --cov --cov-report=term-missing --durations=15 tests
 
 test-fast: venv ## Unit tests only: no cluster, under a minute
 	@$(PYTEST) -m "not long and not node" --numprocesses=2 --quiet tests/unit
@@ -64,7 +66,7 @@ lint: venv ## Style, types, import contracts, generated files
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted; run: $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/mypy --no-error-summary $(TYPED)
-	@$(BIN)/lint-imports --quiet 2>/dev/null || $(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 	@$(BIN)/fraud-operator generate --check
 
 generate: venv ## Write crds/ and the chart's copies from the pydantic models

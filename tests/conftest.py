@@ -1,16 +1,21 @@
 """Fixtures that give a test its cluster. Unit tests use none of them, and so import nothing of it.
 
 Where no cluster can be had, a test that needs one is skipped with the reason; with CI=true it
-fails. A session that had to start a cluster says so at its end, and in CI removes it.
+fails. A run that had to start a cluster says so at its end, and in CI removes it.
+
+Tests may run in several processes at once: those of one cluster stay together, as operators that
+look after the same objects would get in each other's way; other tests stay together by file.
 """
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+
+from tests.support import closing
 
 if TYPE_CHECKING:
     from tests.cluster import Cluster
@@ -18,7 +23,9 @@ if TYPE_CHECKING:
     from tests.cluster.paths import Tier
 
 IN_CI = os.environ.get("CI", "").lower() == "true"
-STARTED: "list[Cluster]" = []
+CLUSTERS = ("cluster", "control_plane")
+STARTED: list[tuple[str, str]] = []
+"""Provider and name of each cluster that this run had to start."""
 
 
 @pytest.fixture(scope="session")
@@ -59,31 +66,61 @@ def audit(request: pytest.FixtureRequest) -> "AuditLog":
     return AuditLog(where.audit_log)
 
 
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Say which tests belong into one process."""
+    of_clusters = {name: _used_by(name, items) for name in CLUSTERS}
+    together = all(of_clusters.values()) and _one_cluster_for_all()
+    for item in items:
+        used = [name for name in CLUSTERS if item in of_clusters[name]]
+        group = (CLUSTERS[0] if together else used[0]) if used else item.path.as_posix()
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what is to be said to the process that prints."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput.update(sections=closing.SECTIONS, started=STARTED)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what another process had to say; one that died has nothing."""
+    output = getattr(node, "workeroutput", {})
+    closing.take_over(output.get("sections", {}))
+    STARTED.extend(tuple(one) for one in output.get("started", ()))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say which clusters this session started, and what becomes of them."""
-    for each in STARTED:
-        terminalreporter.section(f"cluster {each.name} was started by this run", "-")
-        if IN_CI:
-            terminalreporter.write_line("CI=true: it is removed now.")
-        else:
-            terminalreporter.write_line(
-                "It is kept, and the next run uses it. To look into it:\n"
-                f"  export KUBECONFIG={each.kubeconfig} PATH={each.kubectl_path.parent}:$PATH\n"
-                f"To remove it: python -m tests.cluster down {each.name}"
-            )
+    """Print it."""
+    for title, lines in closing.SECTIONS.items():
+        terminalreporter.section(title, "-")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
-def pytest_unconfigure() -> None:
+def pytest_unconfigure(config: pytest.Config) -> None:
     """In CI nothing stays behind. Last of all, for other plugins may still use the cluster."""
-    if not (IN_CI and STARTED):
+    if not (IN_CI and STARTED) or hasattr(config, "workeroutput"):
         return
     from tests.cluster.api import providers
 
     for provider in providers():
-        for each in STARTED:
-            if each.provider == provider.name:
-                provider.down(each.name)
+        for by, name in STARTED:
+            if by == provider.name:
+                provider.down(name)
     STARTED.clear()
+
+
+def _used_by(fixture: str, items: Sequence[pytest.Item]) -> "set[pytest.Item]":
+    return {item for item in items if fixture in getattr(item, "fixturenames", ())}
+
+
+def _one_cluster_for_all() -> bool:
+    """Only where clusters are built here does each tier get its own."""
+    from tests.cluster.api import providers
+
+    can = (one.name for one in providers() if one.missing("control-plane", None) is None)
+    return next(can, "local") != "local"
 
 
 def _of_test(request: pytest.FixtureRequest) -> "Cluster":
@@ -105,5 +142,16 @@ def _ensure(config: pytest.Config, tier: "Tier", version: str | None = None) -> 
             raise
         pytest.skip(str(error))
     if found.fresh:
-        STARTED.append(found)
+        STARTED.append((found.provider, found.name))
+        closing.say(f"cluster {found.name} was started by this run", _what_becomes_of(found))
     return found
+
+
+def _what_becomes_of(started: "Cluster") -> list[str]:
+    if IN_CI:
+        return ["CI=true: it is removed now."]
+    return [
+        "It is kept, and the next run uses it. To look into it:",
+        f"  export KUBECONFIG={started.kubeconfig} PATH={started.kubectl_path.parent}:$PATH",
+        f"To remove it: python -m tests.cluster down {started.name}",
+    ]

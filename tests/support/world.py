@@ -98,6 +98,8 @@ class World:
     view: StoreView = field(default_factory=lambda: StoreView((version("v1"),), listed=True))
     refused: dict[str, str] = field(default_factory=dict)
     """What pods find wrong with a version: the reason by version."""
+    pending: bool = False
+    """Whether pods wait for a node that never comes."""
     image: str = IMAGE
     now: float = 0.0
 
@@ -230,7 +232,7 @@ class World:
         before = deployment.get("status", {})
         reason = self._verdict(namespace, revision)
         self._pod(namespace, revision, reason)
-        ready = replicas if not reason else before.get("readyReplicas", 0)
+        ready = before.get("readyReplicas", 0) if reason or self.pending else replicas
         status = {
             "observedGeneration": deployment["metadata"]["generation"],
             "replicas": ready + (1 if reason else 0),

@@ -1,5 +1,6 @@
 """The life of a detector through the real loop: what is made, changed, repaired and left alone."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -177,12 +178,12 @@ async def test_first_words_wait_while_there_is_more_to_do() -> None:
 
 
 async def test_first_words_do_not_wait_for_long() -> None:
-    stuck = World(view=StoreView((version("v1"),), listed=True))
+    stuck = World(pending=True)
     stuck.controller = replace(stuck.controller, behind=lambda: 5.0)
-    stuck.refused["v1"] = "never ready"
     stuck.kube.put(detector())
     await stuck.settle()
-    assert stuck.status["conditions"]
+    assert stuck.condition("Ready")[0] != "True"
+    assert stuck.condition("Reconciling")[0] == "True"
 
 
 async def test_an_object_of_somebody_else_is_left_alone() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from threadpoolctl import threadpool_limits
 
+from tests.support.closing import say
 from tests.unit.engine.comparing import TALLIES
 
 
@@ -17,17 +18,17 @@ def _one_thread() -> Iterator[None]:
         yield
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
     """One line a family."""
     if not TALLIES:
         return
-    terminalreporter.section("engine against scikit-learn")
-    for family, tally in TALLIES.items():
-        terminalreporter.line(
-            f"{family:26} {tally.models:4} models {tally.scores:9} scores"
-            f" {tally.equal / max(1, tally.scores):8.3%} the same bits,"
-            f" worst difference {tally.worst:.1e}; {tally.refused:5} rows refused by both"
-        )
-    total = sum(tally.scores for tally in TALLIES.values())
+    lines = [
+        f"{family:26} {tally.models:4} models {tally.scores:9} scores"
+        f" {tally.equal / max(1, tally.scores):8.3%} the same bits,"
+        f" worst difference {tally.worst:.1e}; {tally.refused:5} rows refused by both"
+        for family, tally in TALLIES.items()
+    ]
+    scores = sum(tally.scores for tally in TALLIES.values())
     models = sum(tally.models for tally in TALLIES.values())
-    terminalreporter.line(f"{total} scores compared over {models} models")
+    say("engine against scikit-learn", [*lines, f"{scores} scores compared over {models} models"])

@@ -171,7 +171,7 @@ def test_what_is_new_waits_for_what_is_under_way(queue: WorkQueue[str], clock: C
     queue.add("old")
     queue.add("new-3")
     clock.now += 0.1
-    assert drain(queue) == ["old", "new-3", "new-1", "new-2"]
+    assert drain(queue) == ["new-3", "old", "new-1", "new-2"]
 
 
 def test_what_is_new_does_not_wait_for_ever(queue: WorkQueue[str], clock: Clock) -> None:
