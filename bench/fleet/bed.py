@@ -23,7 +23,15 @@ import boto3
 
 from bench.fleet import usage
 from fraud_scorer.artifact import manifest as manifests
-from fraud_scorer.artifact.manifest import Feature, FileRef, Framework, Golden, Manifest, Thresholds
+from fraud_scorer.artifact.manifest import (
+    Engine,
+    Feature,
+    FileRef,
+    Framework,
+    Golden,
+    Manifest,
+    Thresholds,
+)
 from tests.cluster.api import Cluster
 from tests.cluster.control_plane import LOOPBACK, free_ports
 from tests.cluster.paths import state_folder
@@ -195,9 +203,10 @@ def _publish(endpoint: str) -> Manifest:
         version=VERSION,
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
         framework=Framework(name="scikit-learn", version="1.9.0", python="3.13"),
+        engine=Engine(format="fdm", version=1),
         files=(
             FileRef(
-                path="model.joblib",
+                path="model.fdm",
                 sha256=hashlib.sha256(model).hexdigest(),
                 size=len(model),
                 role="model",
@@ -216,6 +225,6 @@ def _publish(endpoint: str) -> Manifest:
     )
     client.create_bucket(Bucket=BUCKET)
     folder = f"{PREFIX}{VERSION}"
-    client.put_object(Bucket=BUCKET, Key=f"{folder}/model.joblib", Body=model)
+    client.put_object(Bucket=BUCKET, Key=f"{folder}/model.fdm", Body=model)
     client.put_object(Bucket=BUCKET, Key=f"{folder}/manifest.json", Body=manifests.encode(manifest))
     return manifest

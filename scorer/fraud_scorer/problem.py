@@ -56,6 +56,9 @@ INTERNAL = Kind("internal-error", "The service failed", 500)
 OVERLOADED = Kind("overloaded", "The service has more requests than it can answer in time", 503)
 NOT_READY = Kind("not-ready", "No model is ready", 503)
 
+RETRY_AFTER = ((b"retry-after", b"1"),)
+"""Sent along where the same request may well be answered a second later."""
+
 
 class Problem(Exception):
     """Raised anywhere on a request's way; `headers` are sent along."""

@@ -82,5 +82,5 @@ def test_a_new_version_in_the_store_is_followed(
 
         wait_for("a plan with v2", plans, seconds=20)
     finally:
-        for file in ("manifest.json", "model.joblib"):
+        for file in ("manifest.json", "model.fdm"):
             bucket.client.delete_object(Bucket="fraud-models", Key=f"cards/v2/{file}")

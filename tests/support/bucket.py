@@ -13,6 +13,7 @@ from moto.server import ThreadedMotoServer
 
 from fraud_scorer.artifact import manifest as manifests
 from fraud_scorer.artifact.manifest import (
+    Engine,
     Feature,
     FileRef,
     Framework,
@@ -67,9 +68,10 @@ class Bucket:
             version=version,
             created_at=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day),
             framework=Framework(name="scikit-learn", version="1.9.0", python="3.13"),
+            engine=Engine(format="fdm", version=1),
             files=(
                 FileRef(
-                    path="model.joblib",
+                    path="model.fdm",
                     sha256=hashlib.sha256(model).hexdigest(),
                     size=len(model),
                     role="model",
@@ -80,7 +82,7 @@ class Bucket:
             thresholds=Thresholds(review="0.5", decline="0.9"),
         )
         client = self.client
-        client.put_object(Bucket=BUCKET, Key=f"{prefix}{version}/model.joblib", Body=model)
+        client.put_object(Bucket=BUCKET, Key=f"{prefix}{version}/model.fdm", Body=model)
         client.put_object(
             Bucket=BUCKET,
             Key=f"{prefix}{version}/manifest.json",

@@ -27,7 +27,7 @@ from fraud_operator.runtime import kinds
 from fraud_operator.runtime.events import Recorder
 from fraud_operator.runtime.kube import Object
 from fraud_operator.runtime.queue import WorkQueue
-from fraud_scorer.artifact.manifest import Feature, FileRef, Framework, Manifest, Thresholds
+from fraud_scorer.artifact.manifest import Engine, Feature, FileRef, Framework, Manifest, Thresholds
 from tests.support.kube import FakeKube
 
 NAMESPACE, NAME = "fraud", "cards"
@@ -64,7 +64,8 @@ def version(name: str, *, day: int = 1, content: str = "") -> StoreVersion:
         version=name,
         created_at=START + timedelta(days=day),
         framework=Framework(name="scikit-learn", version="1.9", python="3.13"),
-        files=(FileRef(path="model.joblib", sha256=digest, size=1, role="model"),),
+        engine=Engine(format="fdm", version=1),
+        files=(FileRef(path="model.fdm", sha256=digest, size=1, role="model"),),
         features=(Feature(name="amount", type="number"),),
         golden=(),
         thresholds=Thresholds(review="0.5", decline="0.9"),
@@ -268,10 +269,10 @@ class World:
             "reason": reason,
             "version": active["version"],
             "digest": active["digest"],
-            "file": active["files"][0]["path"],
+            "file": active["model"]["path"],
             "expected": active["digest"],
             "actual": "sha256:" + "f" * 64,
-            "message": f"{active['files'][0]['path']} is damaged",
+            "message": f"{active['model']['path']} is damaged",
         }
         ended = {"terminated": {"exitCode": 3, "message": json.dumps(message)}}
         pod = {

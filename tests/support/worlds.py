@@ -32,6 +32,7 @@ from fraud_operator.plan.types import (
 )
 from fraud_scorer.artifact import plan as model_plans
 from fraud_scorer.artifact.manifest import (
+    Engine,
     Feature,
     FileRef,
     Framework,
@@ -123,9 +124,10 @@ def manifest(
         version=version,
         created_at=NOW + timedelta(seconds=at),
         framework=Framework(name="scikit-learn", version="1.9.0", python="3.13"),
+        engine=Engine(format="fdm", version=1),
         files=(
             FileRef(
-                path="model.joblib",
+                path="model.fdm",
                 sha256=hashlib.sha256((content or version).encode()).hexdigest(),
                 size=1234,
                 role="model",
@@ -315,7 +317,7 @@ class World:
                 version=model.active.version,
                 digest=digest,
                 reason=self.refused[digest],
-                file=f"{model.active.version}/model.joblib",
+                file=f"{model.active.version}/model.fdm",
                 expected=digest,
                 actual="sha256:0000",
                 message="",

@@ -31,8 +31,15 @@ _PATH_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*(?!\n
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}(?!\n)$")]
 RelativePath = Annotated[str, Meta(pattern=_PATH_PATTERN, max_length=255)]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
+ReasonCode = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}(?!\n)$")]
+ReasonText = Annotated[str, Meta(min_length=1, max_length=500)]
 MAX_NUMBER = 3.4028234663852886e38
 """The greatest float32: trees compare such, and a greater number would be infinite to them."""
+
+_COMPILE = (
+    "Only compiled models are served: publish the model anew with `fraud-scorer publish`, which"
+    " compiles it where it was trained"
+)
 
 Value = float | str | None
 """What one feature of one transaction can be."""
@@ -64,22 +71,32 @@ class FileRef(_Data, frozen=True):
     path: RelativePath
     sha256: Sha256
     size: Annotated[int, Meta(ge=1)]
-    role: Literal["model"]
+    role: Literal["model", "source"]
+    """`model` is the compiled model, which scorers fetch. `source` is what it was compiled from: it
+    is code, kept for people and for compiling anew, and no scorer ever fetches it."""
 
 
 class Framework(_Data, frozen=True):
-    """What the model was trained with; it is served with exactly that version."""
+    """What the model was trained and compiled with; a scorer has none of it."""
 
-    name: Literal["scikit-learn"]
+    name: Literal["scikit-learn", "lightgbm", "xgboost"]
     version: Name
     python: Name
+
+
+class Engine(_Data, frozen=True):
+    """What a scorer's engine must be able to read: docs/fdm.md."""
+
+    format: Literal["fdm"]
+    version: Annotated[int, Meta(ge=1)]
 
 
 class Feature(_Data, frozen=True):
     """One input of the model, in the order in which the model takes them.
 
     `minimum` and `maximum` are limits of a number: a value beyond them is refused, not clipped.
-    `categories`, where given, are all the strings a category may be.
+    `categories`, where given, are all the strings a category may be. `reason` is the code by which
+    answers name it as a reason; by default its name.
     """
 
     name: Name
@@ -89,6 +106,12 @@ class Feature(_Data, frozen=True):
     maximum: float | None = None
     categories: Annotated[tuple[str, ...], Meta(min_length=1, max_length=10_000)] | None = None
     source: Literal["request"] = "request"
+    reason: ReasonCode | None = None
+
+    @property
+    def reason_code(self) -> str:
+        """The code by which answers name it as a reason."""
+        return self.reason or self.name
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -148,16 +171,19 @@ class Manifest(_Data, frozen=True):
     version: str
     created_at: Annotated[datetime, Meta(tz=True)]
     framework: Framework
+    engine: Engine
     files: Annotated[tuple[FileRef, ...], Meta(min_length=1, max_length=100)]
     features: Annotated[tuple[Feature, ...], Meta(min_length=1, max_length=2000)]
     golden: Annotated[tuple[Golden, ...], Meta(min_length=1, max_length=1000)]
     thresholds: Thresholds | None = None
     reference: Reference | None = None
     metrics: dict[str, float] = {}
+    reasons: dict[str, ReasonText] = {}
+    """What each reason code means, in words for people."""
 
     @property
     def model_file(self) -> FileRef:
-        """The file that holds the model itself."""
+        """The file that holds the compiled model: all that a scorer fetches beside the manifest."""
         return next(file for file in self.files if file.role == "model")
 
     @property
@@ -198,6 +224,10 @@ def check(manifest: Manifest) -> None:
     check_version(manifest.version)
     _check_files(manifest.files)
     _check_features(manifest.features)
+    codes = {feature.reason_code for feature in manifest.features}
+    for code in manifest.reasons:
+        if code not in codes:
+            raise ManifestError(f"$.reasons.{code}", "is not the reason of any of $.features")
     known = {feature.name: feature for feature in manifest.features}
     for index, golden in enumerate(manifest.golden):
         _check_golden(f"$.golden[{index}]", golden, known)
@@ -257,7 +287,9 @@ def _check_files(files: tuple[FileRef, ...]) -> None:
             raise ManifestError(at, f"{file.path!r} is named twice")
         seen.add(file.path)
     models = sum(file.role == "model" for file in files)
-    if models != 1:
+    if models == 0:
+        raise ManifestError("$.files", f"none has the role model. {_COMPILE}")
+    if models > 1:
         raise ManifestError("$.files", f"{models} files have the role model; exactly one must")
 
 
@@ -313,5 +345,7 @@ def value_problem(feature: Feature, value: Value) -> str:
 
 def _located(error: msgspec.ValidationError) -> ManifestError:
     """Split msgspec's "what - at `$.where`" into its two parts."""
+    if str(error) == "Object missing required field `engine`":
+        return ManifestError("$.engine", f"is missing. {_COMPILE}")
     problem, _, where = str(error).rpartition(" - at `")
     return ManifestError(where.rstrip("`"), problem) if problem else ManifestError("$", str(error))

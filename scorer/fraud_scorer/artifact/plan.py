@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from fraud_scorer.artifact.digest import canonical_json, sha256_hex
+from fraud_scorer.artifact.digest import canonical_json, qualified, sha256_hex
 from fraud_scorer.artifact.manifest import (
     FILE_NAME,
     FileRef,
@@ -24,6 +24,7 @@ from fraud_scorer.artifact.manifest import (
     Thresholds,
 )
 
+MOST_REASONS = 4
 _REVISION_DIGITS = 10
 
 
@@ -79,8 +80,11 @@ class PlannedModel(_Data, frozen=True):
     version: Name
     digest: Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}(?!\n)$")]
     manifest: ManifestRef
-    files: Annotated[tuple[FileRef, ...], Meta(min_length=1)]
+    model: FileRef
+    """The compiled model: all that is to be fetched beside the manifest."""
     thresholds: Thresholds
+    reasons: Annotated[int, Meta(ge=0, le=MOST_REASONS)] = MOST_REASONS
+    """How many reasons an answer has that is not an approval, at the most."""
 
 
 class ModelPlan(_Data, frozen=True):
@@ -98,6 +102,7 @@ def planned(
     manifest_sha256: str,
     thresholds: Thresholds | None = None,
     *,
+    reasons: int = MOST_REASONS,
     folder: str | None = None,
 ) -> PlannedModel:
     """How a plan names this version; `thresholds` win over the manifest's own.
@@ -111,15 +116,15 @@ def planned(
             f"version {manifest.version} has no thresholds: set spec.scoring.thresholds,"
             " or publish it with thresholds"
         )
+    model = manifest.model_file
     at = "" if folder == "" else f"{folder or manifest.version}/"
     return PlannedModel(
         version=manifest.version,
         digest=manifest.digest,
         manifest=ManifestRef(path=f"{at}{FILE_NAME}", sha256=manifest_sha256),
-        files=tuple(
-            msgspec.structs.replace(file, path=f"{at}{file.path}") for file in manifest.files
-        ),
+        model=msgspec.structs.replace(model, path=f"{at}{model.path}"),
         thresholds=chosen,
+        reasons=reasons,
     )
 
 
@@ -152,9 +157,8 @@ def decode(text: str | bytes) -> ModelPlan:
             f"the plan says revision {plan.revision!r} but its content is {revision_of(plan)!r}:"
             " it was edited by hand; the operator writes it anew when the ConfigMap is deleted"
         )
-    models = [file for file in plan.active.files if file.role == "model"]
-    if len(models) != 1 or plan.active.digest != f"sha256:{models[0].sha256}":
-        raise PlanError("active.digest is not the digest of the one file whose role is model")
+    if plan.active.digest != qualified(plan.active.model.sha256):
+        raise PlanError("active.digest is not the digest of the compiled model")
     return plan
 
 

@@ -1,9 +1,11 @@
 """Publish a trained model as a new version.
 
-Run it where the model was trained: with that version of scikit-learn the golden transactions are
-scored, and with that version scorers serve it. --features is a JSON list of features in the model's
-order ({"name", "type": "number" or "category", and optionally nullable, minimum, maximum,
-categories}). --golden is a file with a JSON object a line, a transaction's features by name.
+Run it where the model was trained: the model file is code, which runs here, and the libraries that
+made it are here. It is compiled to a flat file, model.fdm, which is all that scorers fetch; the
+golden transactions are scored by both and compared. --features is a JSON list of features in the
+model's order ({"name", "type": "number" or "category", and optionally nullable, minimum, maximum,
+categories, reason}). --golden is a file with a JSON object a line, a transaction's features by
+name; --reference is one like it, of ordinary transactions: without it answers have no reasons.
 """
 
 from __future__ import annotations
@@ -37,7 +39,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--golden", required=True, type=Path, metavar="FILE")
     add("--thresholds", type=values.thresholds, metavar="review=R,decline=D")
     add("--metrics", type=Path, metavar="FILE", help="JSON object of numbers, kept for people")
-    add("--reference", type=Path, metavar="FILE", help="rows like --golden, to measure drift from")
+    add(
+        "--reference",
+        type=Path,
+        metavar="FILE",
+        help="rows like --golden: what reasons compare with, and drift is measured from",
+    )
+    add("--reasons", type=Path, metavar="FILE", help="JSON object: reason code to text for people")
+    add(
+        "--accept-inexact",
+        action="store_true",
+        help="allow log or exp before a threshold, and measure on --reference what it changes",
+    )
     add("--created-at", type=_time, metavar="TIME", help="RFC 3339; default: now")
     add("--endpoint", default="", metavar="URL", help="of an S3 API that is not AWS")
     add("--region", default="")
@@ -63,6 +76,11 @@ def run(options: argparse.Namespace) -> int:
             if options.metrics
             else None
         )
+        reasons = (
+            _decoded(options.reasons.read_bytes(), dict[str, str], options.reasons)
+            if options.reasons
+            else None
+        )
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}", _USAGE)
     except msgspec.DecodeError as error:
@@ -78,12 +96,15 @@ def run(options: argparse.Namespace) -> int:
             thresholds=options.thresholds,
             metrics=metrics,
             reference=reference,
+            reasons=reasons,
             created_at=options.created_at,
             credentials=keys_from_directory(options.store_credentials)
             if options.store_credentials
             else AmbientIdentity(),
             endpoint=options.endpoint,
             region=options.region,
+            accept_inexact=options.accept_inexact,
+            progress=_say,
         )
     except (UnfitError, ManifestError, StoreError, ValueError) as error:
         return _fail(str(error), _FAILED)
@@ -96,11 +117,18 @@ def run(options: argparse.Namespace) -> int:
         "digest": published.digest,
         "manifestSha256": published.manifest_sha256,
         "goldenTransactions": len(published.manifest.golden),
+        "exactness": published.exactness,
+        "worstDifference": published.worst_difference,
+        "reasons": published.explains,
     }
     if options.json:
         print(msgspec.json.encode(result).decode())
     else:
         print(f"published {options.model} {options.version} to {options.to}: {published.digest}")
+        print(
+            f"scores are {published.exactness}: at most {published.worst_difference:.3g} off the"
+            f" estimator's here; answers have {'' if published.explains else 'no '}reasons"
+        )
     return 0
 
 
@@ -126,6 +154,10 @@ def _time(text: str) -> datetime:
     except msgspec.ValidationError:
         raise argparse.ArgumentTypeError(f"{text!r} is not like 2026-01-31T12:00:00Z") from None
     return moment
+
+
+def _say(what: str) -> None:
+    print(f"{what} ...", file=sys.stderr, flush=True)
 
 
 def _fail(message: str, code: int) -> int:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import os
 import sys
 from pathlib import Path
 
@@ -77,16 +76,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="turn a transaction away that waited so long (default: %(default)g)",
     )
-    add("--max-waiting", type=values.positive, default=512, help="transactions in the queue")
     add("--max-body", type=values.positive, default=256 * 1024, metavar="BYTES")
     add("--log-level", choices=["debug", "info", "warning", "error"], default="info")
 
 
 def run(options: argparse.Namespace) -> int:
     """Serve until told to stop; see the module for exit codes."""
-    # One thread a process: set before NumPy and OpenMP are loaded, which read it once.
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
     import uvloop
 
     from fraud_scorer import logs
@@ -120,7 +115,6 @@ def run(options: argparse.Namespace) -> int:
         drain=options.drain,
         shutdown=options.shutdown,
         patience=options.patience,
-        max_waiting=options.max_waiting,
         limits=Limits(body_bytes=options.max_body),
     )
 

@@ -6,6 +6,6 @@ refused by the name of its step. Adding one is adding a module there and a row i
 """
 
 from fraud_scorer.compile.compiler import FeatureSpec, compile_model
-from fraud_scorer.compile.refusal import Refused
+from fraud_scorer.compile.refusal import NoReasons, Refused
 
-__all__ = ["FeatureSpec", "Refused", "compile_model"]
+__all__ = ["FeatureSpec", "NoReasons", "Refused", "compile_model"]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import fraud_scorer.compile.families  # noqa: F401  registers what can be compiled
 from fraud_scorer.compile.builder import Builder, Code, Function, Level, Matrix, Operation
 from fraud_scorer.compile.container import assemble
-from fraud_scorer.compile.refusal import Refused
+from fraud_scorer.compile.refusal import NoReasons, Refused
 from fraud_scorer.compile.registry import find_classifier
 from fraud_scorer.compile.rows import plain, rows_of, typical
 from fraud_scorer.engine import Exactness, Header, Input, Model, RowError, load
@@ -191,7 +191,7 @@ def _models(builder: Builder) -> list[Operation]:
 def _require_reasons(builder: Builder, explained: int) -> None:
     for operation in _models(builder):
         if any(builder.slots[s].owner is None for s in operation.sources):
-            raise Refused(
+            raise NoReasons(
                 "reference",
                 "no reasons for a model over columns made of several inputs (PolynomialFeatures)",
                 "compile without reference rows, or leave that step out",

@@ -1,4 +1,4 @@
-"""The one way in which the compiler says no."""
+"""How the compiler says no."""
 
 from __future__ import annotations
 
@@ -12,3 +12,7 @@ class Refused(ValueError):
         self.step = step
         self.problem = problem
         self.instead = instead
+
+
+class NoReasons(Refused):
+    """The model itself could be compiled; only reasons cannot be had of it."""

@@ -5,8 +5,19 @@ and scores it in microseconds, with the same bits for any batch, process and CPU
 scikit-learn is stated in docs/exactness.md. Models are made by `fraud_scorer.compile`.
 """
 
+from fraud_scorer.engine._walk import FORMAT_VERSION
 from fraud_scorer.engine.errors import FormatError, RowError
 from fraud_scorer.engine.header import Exactness, Header, Input
 from fraud_scorer.engine.model import Model, Reason, load
 
-__all__ = ["Exactness", "FormatError", "Header", "Input", "Model", "Reason", "RowError", "load"]
+__all__ = [
+    "FORMAT_VERSION",
+    "Exactness",
+    "FormatError",
+    "Header",
+    "Input",
+    "Model",
+    "Reason",
+    "RowError",
+    "load",
+]

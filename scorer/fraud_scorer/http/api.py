@@ -55,7 +55,7 @@ def api(
             body = await read_json_body(
                 request, limit=limits.body_bytes, seconds=limits.body_seconds
             )
-            return json_response(await pipeline.answer(context, body))
+            return json_response(pipeline.answer(context, body))
         except DisconnectedError:
             return Response(status=499)
         except Problem as problem:

@@ -27,7 +27,6 @@ from fraud_scorer.http.protocol import HttpProtocol
 from fraud_scorer.http.readiness import Readiness
 from fraud_scorer.metrics import Metrics
 from fraud_scorer.pipeline.pipeline import Pipeline
-from fraud_scorer.pipeline.score import Scoring
 from fraud_scorer.registry.loaded import LoadedModel
 from fraud_scorer.registry.registry import ModelRegistry
 
@@ -45,7 +44,7 @@ class Settings:
 
     `drain`: how long to go on answering after SIGTERM, until no load balancer sends any more.
     `shutdown`: how long to wait for requests under way after that. `patience`: after which time an
-    answer is worth nothing. `max_waiting`: transactions that may wait for the model.
+    answer is worth nothing.
     """
 
     listen: tuple[str, int]
@@ -53,15 +52,13 @@ class Settings:
     drain: float = 5.0
     shutdown: float = 20.0
     patience: float = 2.0
-    max_waiting: int = 512
     limits: Limits = field(default_factory=Limits)
 
 
 async def serve(settings: Settings, load: Load) -> None:
     """Serve until SIGTERM or SIGINT. Raises whatever `load` raises, and OSError on a taken port."""
     readiness, metrics, registry = Readiness(), Metrics(), ModelRegistry()
-    scoring = Scoring(max_waiting=settings.max_waiting)
-    pipeline = Pipeline(registry, scoring, metrics, patience=settings.patience)
+    pipeline = Pipeline(registry, metrics, patience=settings.patience)
     api_application = api(pipeline, registry, metrics, settings.limits)
     stop = _Stop()
     with bind(settings.listen) as api_socket, bind(settings.management) as management_socket:
@@ -93,7 +90,6 @@ async def serve(settings: Settings, load: Load) -> None:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.insisted.wait(), settings.drain)
                 _log.info("closing")
-            scoring.close()
     _log.info("stopped")
 
 

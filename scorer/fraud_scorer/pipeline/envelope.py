@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from fraud_scorer.artifact.plan import MOST_REASONS
+from fraud_scorer.registry.loaded import AnswerModel as AnswerModel
+
 MAX_AMOUNT = 2**53 - 1
 """Every JSON reader keeps integers up to here exact."""
 
@@ -46,22 +49,17 @@ class ScoreRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Reason(Struct, frozen=True, kw_only=True):
     """Why the score is what it is: one feature's part in it."""
 
-    code: str
+    code: Annotated[str, Meta(description="The feature's reason code, as the manifest has it.")]
     feature: str
     direction: Literal["raises", "lowers"]
-    contribution: float
-
-
-class AnswerModel(Struct, frozen=True, kw_only=True):
-    """Which model gave the score."""
-
-    name: str
-    version: str
-    digest: str
+    contribution: Annotated[
+        float,
+        Meta(description="What the feature adds to an ordinary transaction's score or log-odds."),
+    ]
 
 
 class Timing(Struct, frozen=True, kw_only=True):
-    """Milliseconds spent on the features, waiting for and in the model, and altogether."""
+    """Milliseconds spent on the features, in the model (reasons included), and altogether."""
 
     features: float
     model: float
@@ -76,7 +74,11 @@ class ScoreAnswer(Struct, frozen=True, kw_only=True):
     decision: Decision
     reasons: Annotated[
         tuple[Reason, ...],
-        Meta(max_length=4, description="Empty where the kind of model gives none."),
+        Meta(
+            max_length=MOST_REASONS,
+            description="Why it was not approved, the weightiest first; empty where it was, and"
+            " where the model was published without reference rows.",
+        ),
     ]
     model: AnswerModel
     feature_age_ms: Annotated[

@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Mapping
 
 from fraud_scorer.metrics import Metrics
 from fraud_scorer.pipeline.admit import admit
 from fraud_scorer.pipeline.context import Context
 from fraud_scorer.pipeline.decide import decide
-from fraud_scorer.pipeline.envelope import AnswerModel, ScoreAnswer, Timing
+from fraud_scorer.pipeline.envelope import ScoreAnswer, Timing
 from fraud_scorer.pipeline.features import features
 from fraud_scorer.pipeline.parse import parse
-from fraud_scorer.pipeline.record import record
-from fraud_scorer.pipeline.score import RETRY_AFTER, Scoring
-from fraud_scorer.problem import NOT_READY, Problem
+from fraud_scorer.pipeline.record import new_id, record
+from fraud_scorer.pipeline.score import reasons, score
+from fraud_scorer.problem import NOT_READY, OVERLOADED, RETRY_AFTER, Problem
 from fraud_scorer.registry.registry import ModelRegistry
 
 
 class Pipeline:
-    """From headers and body to an answer. Every way into the service goes through it."""
+    """From headers and body to an answer. Every way into the service goes through it.
 
-    def __init__(
-        self, registry: ModelRegistry, scoring: Scoring, metrics: Metrics, *, patience: float
-    ) -> None:
+    It never waits: an answer takes microseconds, and the server decides how many requests it lets
+    in. Used from the event loop's thread only.
+    """
+
+    def __init__(self, registry: ModelRegistry, metrics: Metrics, *, patience: float) -> None:
         """`patience`: seconds after which an answer is worth nothing to its caller."""
         self._registry = registry
-        self._scoring = scoring
         self._metrics = metrics
         self._patience = patience
 
@@ -35,26 +35,29 @@ class Pipeline:
         """Let a request in, before its body is read. Raises Problem."""
         return admit(headers, now=time.monotonic(), patience=self._patience)
 
-    async def answer(self, context: Context, body: bytes) -> ScoreAnswer:
+    def answer(self, context: Context, body: bytes) -> ScoreAnswer:
         """The answer to one transaction. Raises Problem."""
         request = parse(body)
         model = self._registry.active  # once: no request is answered by two models
         if model is None:
             raise Problem(NOT_READY, "No model has been loaded yet", headers=RETRY_AFTER)
-
         began = time.monotonic()
-        row = features(request, model.manifest)
+        if began > context.deadline:
+            raise Problem(OVERLOADED, "The deadline passed while waiting", headers=RETRY_AFTER)
+
+        row = features(request, model)
         ready = time.monotonic()
-        score = await self._scoring.score(model, row, context.deadline)
+        probability = score(model, row)
+        decision = decide(probability, review=model.review, decline=model.decline)
+        why = reasons(model, row) if decision != "approve" else ()
         scored = time.monotonic()
-        decision = decide(score, review=model.review, decline=model.decline)
 
         answer = ScoreAnswer(
-            prediction_id=str(uuid.uuid4()),
-            score=score,
+            prediction_id=new_id(),
+            score=probability,
             decision=decision,
-            reasons=(),
-            model=AnswerModel(name=model.name, version=model.version, digest=model.digest),
+            reasons=why,
+            model=model.named,
             feature_age_ms=None,
             degraded=tuple(context.degraded),
             timing_ms=Timing(

@@ -1,4 +1,5 @@
-"""Stage six: what is remembered of an answer. For now counters and a line in the log.
+"""Stage six: what is remembered of an answer. For now counters, and a line in the log for whoever
+asks for it (`--log-level debug`).
 
 The line holds ids, score and decision, and neither features nor entities: a log is no place for
 personal data.
@@ -7,6 +8,7 @@ personal data.
 from __future__ import annotations
 
 import logging
+from random import getrandbits
 
 from fraud_scorer.metrics import Metrics
 from fraud_scorer.pipeline.context import Context
@@ -15,11 +17,19 @@ from fraud_scorer.pipeline.envelope import ScoreAnswer, ScoreRequest
 _log = logging.getLogger("fraud_scorer.predictions")
 
 
+def new_id() -> str:
+    """A prediction's own id: a random UUID. It is no secret, so the generator need be none that
+    secrets come from, which takes several times as long."""
+    digits = f"{getrandbits(128):032x}"
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+
+
 def record(context: Context, request: ScoreRequest, answer: ScoreAnswer, metrics: Metrics) -> None:
     """Remember an answer that is about to be sent."""
     metrics.decided(answer.model.version, answer.decision, answer.score, context.degraded)
-    if _log.isEnabledFor(logging.INFO):
-        _log.info(
+    if _log.isEnabledFor(logging.DEBUG):
+        _log.debug(
             "scored",
             extra={
                 "prediction_id": answer.prediction_id,

@@ -1,8 +1,11 @@
 """From what a plan names to a proven model, or a verdict on why it must not be served.
 
-The order is the point: the manifest's digest, the manifest, the files' digests, the framework's
-version, and only then are the model's bytes loaded; last, every golden transaction must come out as
+The order is the point: the manifest's digest, the manifest, the engine's format, the model's
+digest, and only then are the model's bytes opened; last, every golden transaction must come out as
 it was published. Whatever the store itself is to blame for passes through as Unavailable.
+
+Of a version's files only the compiled model is fetched. It is data: what it was compiled from is
+code, and never comes near this process.
 """
 
 from __future__ import annotations
@@ -10,31 +13,37 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 
+from fraud_scorer import engine
 from fraud_scorer.artifact import manifest as manifests
 from fraud_scorer.artifact.digest import qualified, sha256_hex
 from fraud_scorer.artifact.manifest import FileRef, Manifest, ManifestError
 from fraud_scorer.artifact.plan import PlannedModel
 from fraud_scorer.artifact.store import DigestMismatch, FileMissing, Store, TooLarge, fetch
-from fraud_scorer.model.protocol import FrameworkMismatchError, LoadError, Model
+from fraud_scorer.engine import FormatError, Model, RowError
 from fraud_scorer.registry.loaded import LoadedModel
 from fraud_scorer.registry.refusal import refused
 
 GOLDEN_TOLERANCE = 1e-9
-"""How far a golden score may be off: beyond rounding, it is another model."""
+"""How far a golden score may be off. The same engine gives the same bits; another version of it may
+round otherwise, and what is beyond rounding is another model."""
 
 
 def load(store: Store, wanted: PlannedModel, revision: str, workspace: Path) -> LoadedModel:
-    """The proven model. `workspace` is an empty folder for this call alone.
+    """The proven model. `workspace` is an empty folder for this call alone: the model is mapped
+    from there, and stays so when the folder is removed.
 
     Raises Refused, and Unavailable where the store cannot be asked.
     """
     manifest = _manifest(store, wanted)
+    _require_format(manifest, wanted)
+    path = workspace / wanted.model.sha256
     with _verdicts_on_files(wanted):
-        for file in wanted.files:
-            fetch(store, file.path, workspace / file.sha256, sha256=file.sha256, size=file.size)
-    model = _model(wanted, manifest, workspace / manifest.model_file.sha256)
+        fetch(store, wanted.model.path, path, sha256=wanted.model.sha256, size=wanted.model.size)
+    model = _opened(path, manifest, wanted)
+    path.unlink()
     prove(model, manifest, wanted)
     return LoadedModel(
         revision=revision,
@@ -42,6 +51,7 @@ def load(store: Store, wanted: PlannedModel, revision: str, workspace: Path) -> 
         digest=wanted.digest,
         review=float(wanted.thresholds.review),
         decline=float(wanted.thresholds.decline),
+        reasons=wanted.reasons,
         model=model,
     )
 
@@ -54,16 +64,16 @@ def prove(model: Model, manifest: Manifest, wanted: PlannedModel) -> None:
     names = [feature.name for feature in manifest.features]
     for index, golden in enumerate(manifest.golden):
         try:
-            (score,) = model.score([[golden.features[name] for name in names]])
-        except Exception as error:  # the model's own code may raise anything
+            score = model.score_one([golden.features[name] for name in names])
+        except RowError as error:
             raise refused(
                 wanted,
                 "GoldenMismatch",
                 wanted.manifest.path,
-                f"golden transaction {index} cannot be scored ({type(error).__name__}: {error});"
-                " publish the model again under a new version",
+                f"golden transaction {index} cannot be scored ({error}); publish the model again"
+                " under a new version",
                 expected=repr(golden.score),
-                actual=type(error).__name__,
+                actual=str(error),
             ) from error
         if not (math.isfinite(score) and abs(score - golden.score) <= GOLDEN_TOLERANCE):
             raise refused(
@@ -71,8 +81,8 @@ def prove(model: Model, manifest: Manifest, wanted: PlannedModel) -> None:
                 "GoldenMismatch",
                 wanted.manifest.path,
                 f"golden transaction {index} scores {score!r} here and {golden.score!r} where it"
-                " was published: libraries or CPU compute something else; train and publish with"
-                " the versions of the scorer's image",
+                " was published: the model's bytes do not belong to this manifest; publish the"
+                " model again under a new version",
                 expected=repr(golden.score),
                 actual=repr(score),
             )
@@ -99,12 +109,14 @@ def _manifest(store: Store, wanted: PlannedModel) -> Manifest:
             expected="a manifest",
             actual=error.field,
         ) from error
-    if manifest.version != wanted.version or _content(manifest.files) != _content(wanted.files):
+    if manifest.version != wanted.version or _content(manifest.model_file) != _content(
+        wanted.model
+    ):
         raise refused(
             wanted,
             "ManifestInvalid",
             path,
-            "the plan was not made from this manifest: version or files differ; delete the"
+            "the plan was not made from this manifest: version or model differ; delete the"
             " plan's ConfigMap, the operator makes it anew",
             expected=f"{wanted.version} {wanted.digest}",
             actual=f"{manifest.version} {manifest.digest}",
@@ -112,27 +124,64 @@ def _manifest(store: Store, wanted: PlannedModel) -> Manifest:
     return manifest
 
 
-def _content(files: tuple[FileRef, ...]) -> list[tuple[str, int, str]]:
-    return [(file.sha256, file.size, file.role) for file in files]
+def _content(file: FileRef) -> tuple[str, int, str]:
+    return file.sha256, file.size, file.role
 
 
-def _model(wanted: PlannedModel, manifest: Manifest, path: Path) -> Model:
-    from fraud_scorer.model.sklearn_model import load as load_sklearn  # seconds to import
-
-    file = next(file.path for file in wanted.files if file.role == "model")
-    try:
-        return load_sklearn(path, manifest.framework, manifest.features)
-    except FrameworkMismatchError as error:
+def _require_format(manifest: Manifest, wanted: PlannedModel) -> None:
+    needed, known = manifest.engine.version, engine.FORMAT_VERSION
+    if needed != known:
         raise refused(
             wanted,
-            "FrameworkMismatch",
-            file,
-            str(error),
-            expected=error.expected,
-            actual=error.actual,
+            "FormatMismatch",
+            wanted.manifest.path,
+            f"the model is compiled in version {needed} of the format, and this scorer reads"
+            f" version {known}: publish it anew with the fraudops release that the scorers run, or"
+            " run scorers of the release that published it",
+            expected=str(needed),
+            actual=str(known),
+        )
+
+
+def _opened(path: Path, manifest: Manifest, wanted: PlannedModel) -> Model:
+    """The model in a file whose digest was checked already."""
+    try:
+        model = engine.load(path, verify=False)
+    except FormatError as error:
+        raise refused(
+            wanted,
+            "LoadFailed",
+            wanted.model.path,
+            f"the file is no compiled model ({error}): publish the model anew with `fraud-scorer"
+            " publish`, which compiles it where it was trained",
+            expected="a compiled model (.fdm)",
+            actual=str(error),
         ) from error
-    except LoadError as error:
-        raise refused(wanted, "LoadFailed", file, str(error)) from error
+    takes = [(one.name, one.type, one.nullable) for one in model.inputs]
+    named = [(one.name, one.type, one.nullable) for one in manifest.features]
+    if takes != named:
+        ours, theirs = next(
+            (ours, theirs)
+            for ours, theirs in zip_longest(takes, named, fillvalue=None)
+            if ours != theirs
+        )
+        raise refused(
+            wanted,
+            "LoadFailed",
+            wanted.model.path,
+            f"the model's inputs are not the manifest's features: it takes {_input(ours)} where the"
+            f" manifest has {_input(theirs)}; publish the model again under a new version",
+            expected=_input(theirs),
+            actual=_input(ours),
+        )
+    return model
+
+
+def _input(one: tuple[str, str, bool] | None) -> str:
+    if one is None:
+        return "nothing"
+    name, kind, nullable = one
+    return f"{kind} {name!r}{', nullable' if nullable else ''}"
 
 
 @contextmanager

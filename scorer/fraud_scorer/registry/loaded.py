@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from fraud_scorer.artifact.manifest import Manifest
-from fraud_scorer.model.protocol import Model
+from fraud_scorer.engine import Model
+from fraud_scorer.registry.inputs import Inputs
 
 
-@dataclass(frozen=True, slots=True)
+class AnswerModel(Struct, frozen=True, kw_only=True):
+    """Which model gave the score."""
+
+    name: str
+    version: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class LoadedModel:
     """A model that has reproduced its golden transactions in this very process.
 
-    `review` and `decline` are probabilities; `revision` is the plan's, or the version where there
-    is no plan.
+    `review` and `decline` are probabilities; `reasons` is how many an answer has that is not an
+    approval, at the most; `revision` is the plan's, or the version where there is no plan. What
+    every request would otherwise look up in the manifest is made once.
     """
 
     revision: str
@@ -21,7 +33,22 @@ class LoadedModel:
     digest: str
     review: float
     decline: float
+    reasons: int
     model: Model
+    inputs: Inputs = field(init=False)
+    named: AnswerModel = field(init=False)
+    reason_codes: dict[str, str] = field(init=False)
+    """By feature."""
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__  # once, before anybody else has it
+        set_(self, "inputs", Inputs(self.manifest))
+        set_(
+            self,
+            "named",
+            AnswerModel(name=self.name, version=self.version, digest=self.digest),
+        )
+        set_(self, "reason_codes", {one.name: one.reason_code for one in self.manifest.features})
 
     @property
     def name(self) -> str:
@@ -30,3 +57,8 @@ class LoadedModel:
     @property
     def version(self) -> str:
         return self.manifest.version
+
+    @property
+    def explains(self) -> bool:
+        """Whether its answers have reasons."""
+        return self.reasons > 0 and self.model.explains

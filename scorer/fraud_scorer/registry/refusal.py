@@ -27,7 +27,7 @@ Reason = Literal[
     "FileMissing",
     "LoadFailed",
     "GoldenMismatch",
-    "FrameworkMismatch",
+    "FormatMismatch",
 ]
 
 

@@ -15,6 +15,7 @@ from fraud_scorer.artifact.credentials import Keys
 from fraud_scorer.artifact.digest import sha256_hex
 from fraud_scorer.artifact.directory import DirectoryStore
 from fraud_scorer.artifact.manifest import (
+    Engine,
     Feature,
     FileRef,
     Framework,
@@ -75,7 +76,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 
 @pytest.fixture
 def model_file(tmp_path: Path) -> Path:
-    path = tmp_path / "model.joblib"
+    path = tmp_path / "model.fdm"
     path.write_bytes(MODEL_BYTES)
     return path
 
@@ -89,9 +90,10 @@ def make_manifest() -> Make:
             "version": version,
             "created_at": datetime(2026, 1, 1, tzinfo=UTC),
             "framework": Framework(name="scikit-learn", version="1.9.1", python="3.13.1"),
+            "engine": Engine(format="fdm", version=1),
             "files": (
                 FileRef(
-                    path="model.joblib",
+                    path="model.fdm",
                     sha256=sha256_hex(MODEL_BYTES),
                     size=len(MODEL_BYTES),
                     role="model",

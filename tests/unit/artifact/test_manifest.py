@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -65,6 +66,9 @@ def _changed(document: dict[str, Any], path: str, value: object) -> dict[str, An
         ("createdAt", "yesterday", "$.createdAt"),
         ("framework.name", "tensorflow", "$.framework.name"),
         ("framework.version", ..., "$.framework"),
+        ("engine", ..., "$.engine"),
+        ("engine.format", "onnx", "$.engine.format"),
+        ("engine.version", 0, "$.engine.version"),
         ("files", [], "$.files"),
         ("files.0.path", "/etc/passwd", "$.files[0].path"),
         ("files.0.path", "a/../../b", "$.files[0].path"),
@@ -82,6 +86,9 @@ def _changed(document: dict[str, Any], path: str, value: object) -> dict[str, An
         ("features.0.categories", ["a"], "$.features[0].categories"),
         ("features.2.minimum", 1, "$.features[2]"),
         ("features.0.source", "window", "$.features[0].source"),
+        ("features.0.reason", "two words", "$.features[0].reason"),
+        ("reasons", {"amount": ""}, "$.reasons[...]"),
+        ("reasons", {"colour": "It is red"}, "$.reasons.colour"),
         ("golden", [], "$.golden"),
         ("golden.0.score", 1.5, "$.golden[0].score"),
         ("golden.0.features.amount", ..., "$.golden[0].features"),
@@ -124,6 +131,34 @@ def test_each_field_is_checked(make_manifest: Make, path: str, value: object, fi
         manifests.decode(json.dumps(document).encode())
     assert caught.value.field == field
     assert caught.value.problem
+
+
+@pytest.mark.parametrize(
+    "changes", [{"files.0.role": "source"}, {"files.0.path": "model.joblib", "engine": ...}]
+)
+def test_a_version_that_was_never_compiled_is_told_how(
+    make_manifest: Make, changes: dict[str, object]
+) -> None:
+    document = json.loads(manifests.encode(make_manifest()))
+    for path, value in changes.items():
+        document = _changed(document, path, value)
+    with pytest.raises(ManifestError, match="publish the model anew with `fraud-scorer publish`"):
+        manifests.decode(json.dumps(document).encode())
+
+
+def test_what_it_was_compiled_from_lies_beside_it(make_manifest: Make) -> None:
+    (model,) = make_manifest().files
+    source = msgspec.structs.replace(model, path="model.joblib", sha256="0" * 64, role="source")
+    manifest = make_manifest(files=(source, model))
+    assert manifests.decode(manifests.encode(manifest)).model_file == model
+
+
+def test_a_reason_is_named_after_its_feature_unless_told_otherwise(make_manifest: Make) -> None:
+    amount, age, channel = make_manifest().features
+    named = msgspec.structs.replace(amount, reason="R01")
+    manifest = make_manifest(features=(named, age, channel), reasons={"R01": "Large", "age": "Old"})
+    assert [one.reason_code for one in manifest.features] == ["R01", "age", "channel"]
+    assert manifests.decode(manifests.encode(manifest)).reasons["R01"] == "Large"
 
 
 def test_two_model_files_are_one_too_many(make_manifest: Make) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from fraud_scorer.artifact import plan as plans
@@ -30,12 +31,20 @@ def test_a_plan_survives_being_written_and_read(plan: ModelPlan, tmp_path: Path)
 
 def test_the_revision_never_changes_by_itself(plan: ModelPlan) -> None:
     """Were it to change with a release of ours, every upgrade would restart every pod."""
-    assert plan.revision == "7aa115c0d8"
+    assert plan.revision == "448944f168"
 
 
 def test_files_are_named_from_the_prefix(plan: ModelPlan) -> None:
     assert plan.active.manifest.path == "v1/manifest.json"
-    assert [file.path for file in plan.active.files] == ["v1/model.joblib"]
+    assert plan.active.model.path == "v1/model.fdm"
+
+
+def test_what_a_model_was_compiled_from_is_not_planned(make_manifest: Make) -> None:
+    (model,) = make_manifest().files
+    source = msgspec.structs.replace(model, path="model.joblib", sha256="0" * 64, role="source")
+    found = planned(make_manifest(files=(source, model)), "a" * 64)
+    assert found.model.path == "v1/model.fdm"
+    assert b"joblib" not in msgspec.json.encode(found)
 
 
 def test_another_content_is_another_revision(make_manifest: Make, plan: ModelPlan) -> None:
@@ -45,8 +54,9 @@ def test_another_content_is_another_revision(make_manifest: Make, plan: ModelPla
         plans.make_plan("card-payments", StoreLocation(s3=S3Location(bucket="b")), plan.active),
         plans.make_plan("card-payments", STORE, planned(make_manifest(), "b" * 64)),
         plans.make_plan("card-payments", STORE, stricter),
+        plans.make_plan("card-payments", STORE, planned(make_manifest(), "a" * 64, reasons=2)),
     ]
-    assert len({plan.revision, *(other.revision for other in others)}) == 5
+    assert len({plan.revision, *(other.revision for other in others)}) == 6
 
 
 def test_given_thresholds_win(make_manifest: Make) -> None:

@@ -100,7 +100,7 @@ def test_bytes_from_an_endpoint_that_is_no_store_are_no_verdict(tmp_path: Path) 
         answering(status(200, b"<html>Welcome</html>")) as endpoint,
         pytest.raises(StoreUnreachable, match="is not an S3 API"),
     ):
-        fetch(at(endpoint), "v1/model.joblib", tmp_path / "model", sha256="0" * 64, size=1000)
+        fetch(at(endpoint), "v1/model.fdm", tmp_path / "model", sha256="0" * 64, size=1000)
 
 
 def test_an_endpoint_that_is_no_url() -> None:
@@ -117,7 +117,7 @@ def test_a_connection_lost_in_the_middle_of_a_file(tmp_path: Path) -> None:
         request.wfile.write(b"x" * 500)
 
     with answering(half) as endpoint, pytest.raises(StoreUnreachable):
-        fetch(at(endpoint), "v1/model.joblib", tmp_path / "model", sha256="0" * 64, size=1000)
+        fetch(at(endpoint), "v1/model.fdm", tmp_path / "model", sha256="0" * 64, size=1000)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -164,7 +164,7 @@ def test_a_user_without_permission_is_denied(s3_location: S3Location) -> None:
         with pytest.raises(AccessDenied, match="AccessDenied"):
             store.list_versions()
         with pytest.raises(AccessDenied, match="s3:PutObject"):
-            store.create("v1/model.joblib", b"x")
+            store.create("v1/model.fdm", b"x")
     finally:
         httpx.post(url, content=b"inf").raise_for_status()
 

@@ -59,7 +59,7 @@ async def test_a_candidate_and_what_was_refused_are_drawn() -> None:
     text = await drawn(world)
     assert "quarantined  v2" in text
     assert "DigestMismatch since 2026-01-01T" in text
-    assert "v2/model.joblib" in text
+    assert "v2/model.fdm" in text
 
 
 async def test_a_detector_that_nobody_has_seen_says_so() -> None:

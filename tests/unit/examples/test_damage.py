@@ -8,11 +8,11 @@ import pytest
 from examples.demo.damage import publish_damaged
 from fraud_scorer.artifact.digest import sha256_file
 from fraud_scorer.artifact.directory import DirectoryStore
-from fraud_scorer.artifact.manifest import Feature, FileRef, Framework, Golden, Manifest
+from fraud_scorer.artifact.manifest import Engine, Feature, FileRef, Framework, Golden, Manifest
 from fraud_scorer.artifact.publish import publish
 from fraud_scorer.artifact.store import DigestMismatch, fetch, read_manifest
 
-MODEL = "model.joblib"
+MODEL = "model.fdm"
 
 
 @pytest.fixture
@@ -27,6 +27,7 @@ def version(tmp_path: Path) -> Path:
         version="v3",
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
         framework=Framework(name="scikit-learn", version="1.9.1", python="3.13.0"),
+        engine=Engine(format="fdm", version=1),
         files=(FileRef(path=MODEL, sha256=sha256, size=size, role="model"),),
         features=(Feature(name="amount", type="number"),),
         golden=(Golden(features={"amount": 1.0}, score=0.5),),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import boto3
@@ -20,6 +19,7 @@ from fraud_scorer.artifact.digest import sha256_hex
 from fraud_scorer.artifact.directory import DirectoryStore
 from fraud_scorer.artifact.manifest import Manifest, Thresholds
 from fraud_scorer.artifact.store import read_manifest
+from fraud_scorer.engine import load
 
 SMALL_FOREST = ["--model", "forest", "--trees", "10", "--depth", "5"]
 
@@ -43,12 +43,13 @@ def test_a_published_model_is_whole(tmp_path: Path, model: list[str]) -> None:
 
     data = (tmp_path / "v1" / manifest.model_file.path).read_bytes()
     assert sha256_hex(data) == manifest.model_file.sha256
-    estimator = joblib.load(io.BytesIO(data))
+    estimator = joblib.load(tmp_path / "v1/model.joblib")
     for golden in manifest.golden:
         row = np.array([[golden.features[name] for name in NAMES]])
         assert estimator.predict_proba(row)[0, 1] == pytest.approx(golden.score, abs=1e-12)
     scores = [golden.score for golden in manifest.golden]
     assert scores == sorted(scores)
+    assert load(data).explains
     assert scores[0] < 0.05
     assert scores[-1] > 0.5
 

@@ -18,7 +18,6 @@ from fraud_scorer.http.readiness import Readiness
 from fraud_scorer.http.server import bind, running
 from fraud_scorer.metrics import Metrics
 from fraud_scorer.pipeline.pipeline import Pipeline
-from fraud_scorer.pipeline.score import Scoring
 from fraud_scorer.registry.loaded import LoadedModel
 from fraud_scorer.registry.registry import ModelRegistry
 
@@ -62,13 +61,11 @@ async def scorer(
     model: LoadedModel | None,
     *,
     limits: Limits | None = None,
-    max_waiting: int = 512,
     patience: float = 30.0,
 ) -> AsyncIterator[Running]:
     """A scorer that answers with `model`, as `serve` puts it together."""
     readiness, metrics, registry = Readiness(), Metrics(), ModelRegistry()
-    scoring = Scoring(max_waiting=max_waiting)
-    pipeline = Pipeline(registry, scoring, metrics, patience=patience)
+    pipeline = Pipeline(registry, metrics, patience=patience)
     application = api(pipeline, registry, metrics, limits or Limits())
     if model is not None:
         registry.install(model)
@@ -84,7 +81,6 @@ async def scorer(
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{management_port}") as other,
         ):
             yield Running(port, management_port, registry, readiness, application, client, other)
-    scoring.close()
 
 
 def problem(response: httpx.Response) -> dict[str, Any]:

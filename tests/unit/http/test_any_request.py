@@ -1,4 +1,4 @@
-"""Nothing that is sent makes the service fail: extreme values reach the real scikit-learn."""
+"""Nothing that is sent makes the service fail: extreme values reach a real model."""
 
 from __future__ import annotations
 

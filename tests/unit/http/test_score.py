@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import replace
 
 import pytest
 
+from fraud_scorer.engine import RowError
 from fraud_scorer.registry.loaded import LoadedModel
 from tests.unit.http.support import Running, problem, scorer
 from tests.unit.scorer.support import (
@@ -58,19 +60,18 @@ async def test_a_switch_of_models_is_seen_by_the_next_request() -> None:
     async with scorer(fake_loaded(FakeModel(), manifest)) as running:
 
         class Other(FakeModel):
-            def score(self, rows: object) -> list[float]:
-                return [0.25]
+            def score_one(self, row: object) -> float:
+                return 0.25
 
-        other = fake_loaded(Other(), manifest)
-        object.__setattr__(other, "revision", "another")
-        running.registry.install(other)
-        assert (await running.score(transaction(GOLDEN[0] | {"amount": 0.75}))).json()[
-            "score"
-        ] == 0.75
+        running.registry.install(replace(fake_loaded(Other(), manifest), revision="another"))
+
+        async def asked() -> object:
+            amount = {"amount": 0.75}
+            return (await running.score(transaction(GOLDEN[0] | amount))).json()["score"]
+
+        assert await asked() == 0.75
         running.registry.activate("another")
-        assert (await running.score(transaction(GOLDEN[0] | {"amount": 0.75}))).json()[
-            "score"
-        ] == 0.25
+        assert await asked() == 0.25
 
 
 @pytest.mark.parametrize(
@@ -97,9 +98,25 @@ async def test_a_wrong_request_is_told_what_is_wrong(
         assert pointer in document["detail"]
 
 
+async def test_a_row_that_the_model_does_not_take_is_the_callers() -> None:
+    class Choosy(FakeModel):
+        def score_one(self, row: object) -> float:
+            raise RowError("channel", "is a category that the model does not know")
+
+    async with scorer(fake_loaded(Choosy(), manifest_of(FEATURES, GOLDEN[0]))) as running:
+        response = await running.score(transaction())
+        assert response.status_code == 422
+        assert problem(response)["errors"] == [
+            {
+                "pointer": "#/features/channel",
+                "detail": "is a category that the model does not know",
+            }
+        ]
+
+
 async def test_a_failing_model_shows_nothing_of_itself(caplog: pytest.LogCaptureFixture) -> None:
-    class Failing:
-        def score(self, rows: object) -> list[float]:
+    class Failing(FakeModel):
+        def score_one(self, row: object) -> float:
             raise RuntimeError("secret inner state")
 
     async with scorer(fake_loaded(Failing(), manifest_of(FEATURES, GOLDEN[0]))) as running:

@@ -12,6 +12,7 @@ import pytest
 from fraud_operator.models.look import Looker
 from fraud_scorer.artifact import manifest as manifests
 from fraud_scorer.artifact.manifest import (
+    Engine,
     Feature,
     FileRef,
     Framework,
@@ -29,7 +30,8 @@ def manifest(version: str, *, day: int, content: str = "0") -> Manifest:
         version=version,
         created_at=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day),
         framework=Framework(name="scikit-learn", version="1.9.0", python="3.13"),
-        files=(FileRef(path="model.joblib", sha256=content * 64, size=1, role="model"),),
+        engine=Engine(format="fdm", version=1),
+        files=(FileRef(path="model.fdm", sha256=content * 64, size=1, role="model"),),
         features=(Feature(name="amount", type="number"),),
         golden=(Golden(features={"amount": 1.0}, score=0.5),),
         thresholds=Thresholds(review="0.5", decline="0.9"),
@@ -89,7 +91,7 @@ def test_newest_first_by_creation_and_not_by_name(store: MemoryStore) -> None:
 
 def test_an_upload_under_way_is_no_version(store: MemoryStore) -> None:
     store.publish("v1")
-    store.files["v2/model.joblib"] = b"..."
+    store.files["v2/model.fdm"] = b"..."
     looker = Looker()
     assert names(looker, store) == ["v1"]
     store.publish("v2", day=2)

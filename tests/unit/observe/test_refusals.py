@@ -9,10 +9,10 @@ VERDICT = {
     "reason": "DigestMismatch",
     "version": "v3",
     "digest": "sha256:aa",
-    "file": "v3/model.joblib",
+    "file": "v3/model.fdm",
     "expected": "sha256:aa",
     "actual": "sha256:bb",
-    "message": "v3/model.joblib is sha256:bb",
+    "message": "v3/model.fdm is sha256:bb",
 }
 
 
@@ -33,7 +33,7 @@ def test_a_verdict_is_read_whether_the_container_restarted_or_not() -> None:
         (found,) = refusals([pod("p1", state)])
         assert (found.reason, found.version, found.digest) == ("DigestMismatch", "v3", "sha256:aa")
         assert (found.file, found.expected, found.actual) == (
-            "v3/model.joblib",
+            "v3/model.fdm",
             "sha256:aa",
             "sha256:bb",
         )

@@ -98,7 +98,7 @@ def test_the_condition_names_file_expected_actual_and_what_to_do():
     world.settle()
     condition = world.condition("ModelVerified")
     assert (condition["status"], condition["reason"]) == ("False", "DigestMismatch")
-    for part in ("v2/model.joblib", digest("v2"), "sha256:0000", "Version v1 keeps serving"):
+    for part in ("v2/model.fdm", digest("v2"), "sha256:0000", "Version v1 keeps serving"):
         assert part in condition["message"]
     assert "Publish the model again" in condition["message"]
     assert world.condition("Ready")["status"] == "True"
@@ -158,7 +158,7 @@ def test_with_nothing_to_go_back_to_what_serves_goes_on_serving():
 
 def test_pods_that_cannot_load_what_serves_take_nothing_down():
     world = serving("v1")
-    world.refused[digest("v1")] = "FrameworkMismatch"
+    world.refused[digest("v1")] = "FormatMismatch"
     world.change(scorer={"image": "registry.test/other:1"})
     world.settle()
     assert world.serving() == "v1"

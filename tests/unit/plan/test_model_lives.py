@@ -13,7 +13,7 @@ from fraud_scorer.artifact import plan as model_plans
 from tests.support.worlds import World, damaged, listing, manifest
 
 NAMES = [f"v{n}" for n in range(1, 7)]
-REASONS = ["DigestMismatch", "FileMissing", "LoadFailed", "GoldenMismatch", "FrameworkMismatch"]
+REASONS = ["DigestMismatch", "FileMissing", "LoadFailed", "GoldenMismatch", "FormatMismatch"]
 
 
 class Lives(RuleBasedStateMachine):

@@ -10,7 +10,7 @@ REFUSAL = Refusal(
     version="v2",
     digest="sha256:22",
     reason="DigestMismatch",
-    file="v2/model.joblib",
+    file="v2/model.fdm",
     expected="sha256:22",
     actual="sha256:33",
     message="",
@@ -32,7 +32,7 @@ def test_a_refusal_is_kept_with_all_that_it_says():
                 "digest": "sha256:22",
                 "version": "v2",
                 "reason": "DigestMismatch",
-                "message": "v2/model.joblib: expected sha256:22, found sha256:33",
+                "message": "v2/model.fdm: expected sha256:22, found sha256:33",
                 "since": "2026-01-02T03:04:05Z",
             },
         )
@@ -42,7 +42,7 @@ def test_a_refusal_is_kept_with_all_that_it_says():
 
 
 def test_bytes_that_are_no_good_are_refused_under_every_name():
-    for reason in ("LoadFailed", "GoldenMismatch", "FrameworkMismatch"):
+    for reason in ("LoadFailed", "GoldenMismatch", "FormatMismatch"):
         assert taken(replace(REFUSAL, reason=reason)).get("v3", "sha256:22")
 
 
@@ -71,7 +71,7 @@ def test_a_refusal_of_what_was_never_planned_is_not_ours():
 
 
 def test_pods_that_cannot_load_what_others_serve_say_nothing_about_the_bytes():
-    for reason in ("FrameworkMismatch", "LoadFailed", "GoldenMismatch"):
+    for reason in ("FormatMismatch", "LoadFailed", "GoldenMismatch"):
         refusal = replace(REFUSAL, reason=reason)
         found = taken(refusal, active="sha256:22")
         assert found.entries == ()
@@ -96,6 +96,6 @@ def test_the_newest_twenty_are_remembered_and_those_still_in_the_store_longest()
 
 
 def test_a_message_that_says_it_all_is_left_as_it_is():
-    message = "v2/model.joblib is sha256:33, but sha256:22 was published"
+    message = "v2/model.fdm is sha256:33, but sha256:22 was published"
     assert described(replace(REFUSAL, message=message)) == message
     assert described(replace(REFUSAL, message="Sorry.")).endswith("found sha256:33. Sorry.")

@@ -20,11 +20,20 @@ from sklearn.preprocessing import OneHotEncoder
 from fraud_scorer.artifact import manifest as manifests
 from fraud_scorer.artifact.digest import sha256_hex
 from fraud_scorer.artifact.directory import DirectoryStore
-from fraud_scorer.artifact.manifest import Feature, FileRef, Golden, Manifest, Thresholds, Value
+from fraud_scorer.artifact.manifest import (
+    Engine,
+    Feature,
+    FileRef,
+    Framework,
+    Golden,
+    Manifest,
+    Thresholds,
+    Value,
+)
 from fraud_scorer.artifact.plan import planned
-from fraud_scorer.model.protocol import Row
-from fraud_scorer.model.sklearn_model import this_framework
+from fraud_scorer.engine import RowError
 from fraud_scorer.publishing import Published, publish_model
+from fraud_scorer.registry.inputs import Row
 from fraud_scorer.registry.load import load
 from fraud_scorer.registry.loaded import LoadedModel
 
@@ -39,6 +48,9 @@ FEATURES = (
 )
 """Every kind of feature: bounded, nullable, open category, closed category."""
 
+NUMBERS = (Feature(name="a", type="number"), Feature(name="b", type="number"))
+"""What `linear()` takes."""
+
 GOLDEN: tuple[dict[str, Value], ...] = (
     {"amount": 9.5, "age": 3.0, "channel": "app", "tier": "gold"},
     {"amount": 950.0, "age": None, "channel": "web", "tier": "iron"},
@@ -46,9 +58,9 @@ GOLDEN: tuple[dict[str, Value], ...] = (
 
 
 @functools.cache
-def classifier() -> Any:
-    """A fitted pipeline over FEATURES."""
-    random = np.random.default_rng(0)
+def classifier(seed: int = 0) -> Any:
+    """A fitted pipeline over FEATURES; another seed is another model."""
+    random = np.random.default_rng(seed)
     rows = np.empty((400, 4), dtype=object)
     rows[:, 0] = random.uniform(0, 1000, 400)
     rows[:, 1] = random.uniform(0, 10, 400)
@@ -105,8 +117,9 @@ def manifest_of(features: Sequence[Feature], golden: Mapping[str, Value]) -> Man
         model="card-payments",
         version="v1",
         created_at=CREATED,
-        framework=this_framework(),
-        files=(FileRef(path="model.joblib", sha256="0" * 64, size=1, role="model"),),
+        framework=Framework(name="scikit-learn", version="1.9.1", python="3.13.1"),
+        engine=Engine(format="fdm", version=1),
+        files=(FileRef(path="model.fdm", sha256="0" * 64, size=1, role="model"),),
         features=tuple(features),
         golden=(Golden(features=dict(golden), score=0.5),),
         thresholds=THRESHOLDS,
@@ -114,15 +127,29 @@ def manifest_of(features: Sequence[Feature], golden: Mapping[str, Value]) -> Man
 
 
 class FakeModel:
-    """A model whose arithmetic the test knows: the score is the row's first value."""
+    """A model whose arithmetic the test knows: the score is the row's first value, and each value
+    contributes itself."""
 
-    def score(self, rows: Sequence[Row]) -> list[float]:
-        return [float(row[0]) for row in rows]  # type: ignore[arg-type]
+    explains = True
+
+    def __init__(self, features: Sequence[Feature] = FEATURES) -> None:
+        self.names = [feature.name for feature in features]
+
+    def score_one(self, row: Row) -> float:
+        (value, *_) = row
+        if not isinstance(value, float):
+            raise RowError(self.names[0], "is not what this model likes")
+        return value
+
+    def explain(self, row: Row, top: int) -> tuple[tuple[str, float], ...]:
+        named = zip(self.names, row, strict=True)
+        numbers = [(name, value) for name, value in named if isinstance(value, float)]
+        return tuple(sorted(numbers, key=lambda one: -abs(one[1])))[:top]
 
 
-def fake_loaded(model: Any, manifest: Manifest) -> LoadedModel:
+def fake_loaded(model: Any, manifest: Manifest, *, reasons: int = 4) -> LoadedModel:
     """A model of the test's own, as if it had been loaded."""
-    return LoadedModel("0123456789", manifest, manifest.digest, 0.5, 0.9, model)
+    return LoadedModel("0123456789", manifest, manifest.digest, 0.5, 0.9, reasons, model)
 
 
 def transaction(

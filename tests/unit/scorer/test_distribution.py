@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from fraud_scorer.distribution import bins
+from fraud_scorer.publishing.distribution import bins
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from fraud_scorer.artifact import manifest as manifests
 from fraud_scorer.artifact import plan as plans
 from fraud_scorer.metrics import Metrics
 from fraud_scorer.pipeline.envelope import ScoreAnswer
-from fraud_scorer.pipeline.features import features
 from fraud_scorer.pipeline.parse import parse
 from fraud_scorer.problem import Kind, ProblemDocument
+from fraud_scorer.registry.inputs import Inputs
 from fraud_scorer.registry.refusal import Verdict
 
 TEXT = (Path(__file__).parents[3] / "docs/scorer.md").read_text()
@@ -48,7 +48,8 @@ def test_the_example_is_right(name: str) -> None:
 
 def test_the_request_fits_the_manifest() -> None:
     manifest = manifests.decode(EXAMPLES["Manifest"].encode())
-    assert features(parse(EXAMPLES["ScoreRequest"].encode()), manifest) == [19.99, 0, "app", None]
+    request = parse(EXAMPLES["ScoreRequest"].encode())
+    assert Inputs(manifest).row(request.features) == (19.99, 0, "app", None)
 
 
 def test_every_problem_is_listed() -> None:

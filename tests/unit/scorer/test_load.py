@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import joblib
 import msgspec
 import pytest
 
 from fraud_scorer.artifact import manifest as manifests
 from fraud_scorer.artifact.digest import sha256_file, sha256_hex
 from fraud_scorer.artifact.directory import DirectoryStore
-from fraud_scorer.artifact.manifest import Framework, Manifest
+from fraud_scorer.artifact.manifest import Engine, Manifest
 from fraud_scorer.artifact.plan import PlannedModel, planned
 from fraud_scorer.artifact.store import AccessDenied, StoreUnreachable
-from fraud_scorer.registry.load import load
+from fraud_scorer.compile import compile_model
+from fraud_scorer.registry.load import load, prove
 from fraud_scorer.registry.refusal import Refused, Verdict
-from tests.unit.scorer.support import classifier, linear, publish_to
+from tests.unit.scorer.support import NUMBERS, linear, publish_to
 
 Rewrite = Callable[..., PlannedModel]
-
-
-class Unpickled(Exception):
-    """Raised by `Bomb`: its bytes were loaded."""
-
-
-class Bomb:
-    """An object whose loading does something."""
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return _explode, ("boom",)
-
-
-def _explode(text: str) -> None:
-    raise Unpickled(text)
 
 
 @pytest.fixture
@@ -75,32 +59,45 @@ def verdict(folder: Path, wanted: PlannedModel, workspace: Path) -> Verdict:
 
 
 def test_changed_bytes(folder: Path, wanted: PlannedModel, tmp_path: Path) -> None:
-    path = folder / "v1/model.joblib"
+    path = folder / "v1/model.fdm"
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     found = verdict(folder, wanted, tmp_path / "w")
-    assert (found.reason, found.file) == ("DigestMismatch", "v1/model.joblib")
+    assert (found.reason, found.file) == ("DigestMismatch", "v1/model.fdm")
     assert found.expected == wanted.digest
     assert found.actual == "sha256:" + sha256_hex(bytes(data))
 
 
 def test_truncated_bytes(folder: Path, wanted: PlannedModel, tmp_path: Path) -> None:
-    path = folder / "v1/model.joblib"
+    path = folder / "v1/model.fdm"
     path.write_bytes(path.read_bytes()[:-100])
     assert verdict(folder, wanted, tmp_path / "w").reason == "DigestMismatch"
 
 
-def test_wrong_bytes_are_never_loaded(folder: Path, wanted: PlannedModel, tmp_path: Path) -> None:
-    joblib.dump(Bomb(), folder / "v1/model.joblib")
-    assert verdict(folder, wanted, tmp_path / "w").reason == "DigestMismatch"
+def test_what_it_was_compiled_from_is_never_fetched(
+    folder: Path, wanted: PlannedModel, tmp_path: Path
+) -> None:
+    (folder / "v1/model.joblib").unlink()
+    (tmp_path / "w").mkdir()
+    assert load(DirectoryStore(folder), wanted, "r", tmp_path / "w").version == "v1"
+
+
+def test_the_model_outlives_the_folder_it_was_mapped_from(
+    folder: Path, wanted: PlannedModel, tmp_path: Path
+) -> None:
+    (tmp_path / "w").mkdir()
+    found = load(DirectoryStore(folder), wanted, "r", tmp_path / "w")
+    assert list((tmp_path / "w").iterdir()) == []
+    (tmp_path / "w").rmdir()
+    prove(found.model, found.manifest, wanted)
 
 
 def test_a_missing_file(folder: Path, wanted: PlannedModel, tmp_path: Path) -> None:
-    (folder / "v1/model.joblib").unlink()
+    (folder / "v1/model.fdm").unlink()
     found = verdict(folder, wanted, tmp_path / "w")
     assert found.reason == "FileMissing"
-    assert found.file.endswith("model.joblib")
+    assert found.file.endswith("model.fdm")
 
 
 def test_a_missing_manifest(folder: Path, wanted: PlannedModel, tmp_path: Path) -> None:
@@ -137,38 +134,54 @@ def test_a_plan_made_from_another_manifest(
     assert (found.reason, found.file) == ("ManifestInvalid", "v1/manifest.json")
 
 
-def test_another_framework(folder: Path, rewrite: Rewrite, tmp_path: Path) -> None:
-    wanted = rewrite(framework=Framework(name="scikit-learn", version="0.1", python="2.7"))
+def test_a_format_that_this_engine_does_not_know(
+    folder: Path, rewrite: Rewrite, tmp_path: Path
+) -> None:
+    wanted = rewrite(engine=Engine(format="fdm", version=9))
     found = verdict(folder, wanted, tmp_path / "w")
-    assert found.reason == "FrameworkMismatch"
-    assert found.expected == "0.1"
-    assert "run a scorer image that has 0.1" in found.message
+    assert (found.reason, found.file) == ("FormatMismatch", "v1/manifest.json")
+    assert (found.expected, found.actual) == ("9", "1")
+    assert "publish it anew" in found.message
 
 
 @pytest.fixture
-def replaced(folder: Path, rewrite: Rewrite) -> Callable[[object], PlannedModel]:
-    """Put another object into the model file, with manifest and plan to match."""
+def replaced(folder: Path, rewrite: Rewrite) -> Callable[[bytes], PlannedModel]:
+    """Put other bytes into the model file, with manifest and plan to match."""
 
-    def put(model: object) -> PlannedModel:
-        path = folder / "v1/model.joblib"
-        if isinstance(model, bytes):
-            path.write_bytes(model)
-        else:
-            joblib.dump(model, path)
+    def put(data: bytes) -> PlannedModel:
+        path = folder / "v1/model.fdm"
+        path.write_bytes(data)
         sha256, size = sha256_file(path)
         manifest = manifests.decode((folder / "v1/manifest.json").read_bytes())
-        file = msgspec.structs.replace(manifest.files[0], sha256=sha256, size=size)
-        return rewrite(files=(file,))
+        model = msgspec.structs.replace(manifest.model_file, sha256=sha256, size=size)
+        return rewrite(files=(model,))
 
     return put
 
 
-@pytest.mark.parametrize("model", [b"no pickle", b"\x80\x04", {"a": 1}, Bomb(), linear()])
-def test_a_file_that_is_no_model(
-    folder: Path, replaced: Callable[[object], PlannedModel], tmp_path: Path, model: object
+def test_a_pickle_in_place_of_a_model_is_not_even_looked_into(
+    folder: Path, replaced: Callable[[bytes], PlannedModel], tmp_path: Path
 ) -> None:
-    found = verdict(folder, replaced(model), tmp_path / "w")
-    assert (found.reason, found.file) == ("LoadFailed", "v1/model.joblib")
+    wanted = replaced((folder / "v1/model.joblib").read_bytes())
+    found = verdict(folder, wanted, tmp_path / "w")
+    assert (found.reason, found.file) == ("LoadFailed", "v1/model.fdm")
+    assert "publish the model anew with `fraud-scorer publish`" in found.message
+
+
+@pytest.mark.parametrize("cut", [1, 64, 65, 200, -1])
+def test_a_file_that_is_no_model(
+    folder: Path, replaced: Callable[[bytes], PlannedModel], tmp_path: Path, cut: int
+) -> None:
+    found = verdict(folder, replaced((folder / "v1/model.fdm").read_bytes()[:cut]), tmp_path / "w")
+    assert (found.reason, found.file) == ("LoadFailed", "v1/model.fdm")
+
+
+def test_a_model_of_other_inputs(
+    folder: Path, replaced: Callable[[bytes], PlannedModel], tmp_path: Path
+) -> None:
+    found = verdict(folder, replaced(compile_model(linear(), NUMBERS)), tmp_path / "w")
+    assert (found.reason, found.file) == ("LoadFailed", "v1/model.fdm")
+    assert "it takes number 'a' where the manifest has number 'amount'" in found.message
 
 
 def test_another_score(folder: Path, rewrite: Rewrite, tmp_path: Path) -> None:
@@ -210,22 +223,3 @@ def test_the_same_files_elsewhere_are_the_same_model(
     moved = planned(manifests.decode(data), sha256_hex(data), folder="moved")
     (tmp_path / "w").mkdir()
     assert load(DirectoryStore(folder), moved, "r", tmp_path / "w").digest == wanted.digest
-
-
-def test_threads_are_not_used(
-    folder: Path, wanted: PlannedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The forest was trained with n_jobs=-1; a score must not wait for a pool of threads."""
-    assert classifier().steps[-1][1].n_jobs == -1
-    (tmp_path / "w").mkdir()
-    model = load(DirectoryStore(folder), wanted, "r", tmp_path / "w").model
-    started: list[threading.Thread] = []
-    original = threading.Thread.start
-
-    def start(thread: threading.Thread) -> None:
-        started.append(thread)
-        original(thread)
-
-    monkeypatch.setattr(threading.Thread, "start", start)
-    model.score([[9.5, 3.0, "app", "gold"]])
-    assert not started

@@ -11,19 +11,26 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fraud_scorer.artifact.manifest import Manifest, value_problem
-from fraud_scorer.model.protocol import Row
+from fraud_scorer.artifact.manifest import value_problem
 from fraud_scorer.pipeline.features import features
 from fraud_scorer.pipeline.parse import parse
 from fraud_scorer.problem import MAX_ERRORS, Problem
-from tests.unit.scorer.support import FEATURES, GOLDEN, manifest_of, transaction
+from fraud_scorer.registry.inputs import Row
+from tests.unit.scorer.support import (
+    FEATURES,
+    GOLDEN,
+    FakeModel,
+    fake_loaded,
+    manifest_of,
+    transaction,
+)
 
-MANIFEST: Manifest = manifest_of(FEATURES, GOLDEN[0])
+MODEL = fake_loaded(FakeModel(), manifest_of(FEATURES, GOLDEN[0]))
 
 
 def problem(body: bytes | dict[str, object]) -> Problem:
     with pytest.raises(Problem) as caught:
-        features(parse(body if isinstance(body, bytes) else json.dumps(body).encode()), MANIFEST)
+        features(parse(body if isinstance(body, bytes) else json.dumps(body).encode()), MODEL)
     return caught.value
 
 
@@ -42,7 +49,7 @@ def test_a_transaction_is_read_as_it_was_sent() -> None:
 def test_features_go_to_the_model_in_its_order() -> None:
     shuffled = dict(reversed(GOLDEN[1].items()))
     request = parse(json.dumps(transaction(shuffled)).encode())
-    assert features(request, MANIFEST) == [950.0, None, "web", "iron"]
+    assert features(request, MODEL) == (950.0, None, "web", "iron")
 
 
 @pytest.mark.parametrize("name", list(transaction()))
@@ -217,6 +224,6 @@ def check(body: bytes) -> None:
 
 def row_or_problem(body: bytes) -> Row | Problem:
     try:
-        return features(parse(body), MANIFEST)
+        return features(parse(body), MODEL)
     except Problem as problem:
         return problem

@@ -22,6 +22,7 @@ def arguments(tmp_path: Path) -> list[str]:
     (tmp_path / "features.json").write_text(json.dumps(features))
     (tmp_path / "golden.jsonl").write_text(ROWS)
     (tmp_path / "metrics.json").write_text('{"auc": 0.87}')
+    (tmp_path / "reasons.json").write_text('{"a": "Too much of a"}')
     return [
         "publish",
         str(tmp_path / "m.joblib"),
@@ -32,6 +33,7 @@ def arguments(tmp_path: Path) -> list[str]:
         f"--golden={tmp_path / 'golden.jsonl'}",
         f"--reference={tmp_path / 'golden.jsonl'}",
         f"--metrics={tmp_path / 'metrics.json'}",
+        f"--reasons={tmp_path / 'reasons.json'}",
         "--thresholds=decline=0.9,review=0.5",
         "--created-at=2026-01-31T12:00:00Z",
     ]
@@ -46,6 +48,7 @@ def test_every_option_reaches_the_manifest(
     assert (manifest.model, manifest.version) == ("cards", "v1")
     assert manifest.created_at.isoformat() == "2026-01-31T12:00:00+00:00"
     assert manifest.metrics == {"auc": 0.87}
+    assert manifest.reasons == {"a": "Too much of a"}
     assert manifest.thresholds is not None
     assert manifest.thresholds.decline == "0.9"
     assert manifest.reference is not None
@@ -57,7 +60,9 @@ def test_every_option_reaches_the_manifest(
 
 def test_a_version_that_is_taken(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*arguments, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["version"] == "v1"
+    result = json.loads(capsys.readouterr().out)
+    assert (result["version"], result["exactness"], result["reasons"]) == ("v1", "bounded", True)
+    assert result["worstDifference"] < 1e-12
     assert main(arguments) == 1
     assert "choose another version" in capsys.readouterr().err
 
@@ -71,6 +76,8 @@ def test_a_version_that_is_taken(arguments: list[str], capsys: pytest.CaptureFix
         ("golden.jsonl", ROWS + '{"a": 1}', 1, "golden[2]: 'b' is missing"),
         ("golden.jsonl", "", 1, "give 1 to 100"),
         ("metrics.json", '{"auc": "high"}', 2, "metrics.json: "),
+        ("reasons.json", "[]", 2, "reasons.json: "),
+        ("reasons.json", '{"c": "what c?"}', 1, "$.reasons.c"),
         ("m.joblib", "no model", 1, "the file cannot be loaded"),
     ],
 )

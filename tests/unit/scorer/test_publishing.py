@@ -14,17 +14,21 @@ from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
-from sklearn.svm import LinearSVC
+from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures
+from sklearn.svm import SVC, LinearSVC
 
 from fraud_scorer.artifact import manifest as manifests
+from fraud_scorer.artifact.digest import sha256_file
 from fraud_scorer.artifact.manifest import Feature, ManifestError
 from fraud_scorer.artifact.publish import AlreadyPublished
+from fraud_scorer.compile import compile_model
+from fraud_scorer.engine import FORMAT_VERSION
 from fraud_scorer.publishing import UnfitError, publish_model
-from tests.unit.scorer.support import GOLDEN, classifier, linear, loaded, publish_to
+from fraud_scorer.publishing.fitted import Fitted
+from tests.unit.scorer.support import GOLDEN, NUMBERS, classifier, linear, loaded, publish_to
 
 GOOD = [{"a": 1.0, "b": 1.0}]
-TWO = (Feature(name="a", type="number"), Feature(name="b", type="number"))
+TWO = NUMBERS
 
 
 def test_what_was_published_is_loaded_with_the_same_scores(tmp_path: Path) -> None:
@@ -33,15 +37,73 @@ def test_what_was_published_is_loaded_with_the_same_scores(tmp_path: Path) -> No
     assert model.digest == published.digest
     assert (model.review, model.decline) == (0.5, 0.9)
     scores = [golden.score for golden in published.manifest.golden]
-    rows = [[row[feature.name] for feature in model.manifest.features] for row in GOLDEN]
-    assert model.model.score(rows) == scores
+    rows = [model.inputs.row(row) for row in GOLDEN]
+    assert model.model.score_rows(rows) == scores
     assert published.manifest.framework.version == sklearn.__version__
+    assert published.manifest.engine.version == FORMAT_VERSION
+
+
+def test_scores_are_those_of_the_estimator(tmp_path: Path) -> None:
+    published = publish_to(tmp_path, reference=[*GOLDEN] * 3)
+    assert (published.exactness, published.worst_difference) == ("exact", 0.0)
+    table = np.array([[row[name] for name in row] for row in GOLDEN], dtype=object)
+    table[table == None] = np.nan  # noqa: E711
+    theirs = classifier().predict_proba(table)[:, 1].tolist()
+    assert [golden.score for golden in published.manifest.golden] == theirs
+
+
+def test_what_was_compiled_and_what_from_lie_side_by_side(tmp_path: Path) -> None:
+    manifest = publish_to(tmp_path).manifest
+    assert [(file.path, file.role) for file in manifest.files] == [
+        ("model.fdm", "model"),
+        ("model.joblib", "source"),
+    ]
+    for file in manifest.files:
+        assert sha256_file(tmp_path / "v1" / file.path) == (file.sha256, file.size)
+    assert manifest.digest == f"sha256:{manifest.files[0].sha256}"
+    theirs = joblib.load(tmp_path / "v1/model.joblib")
+    assert compile_model(theirs, manifest.features) == (tmp_path / "v1/model.fdm").read_bytes()
+
+
+def test_reference_rows_bring_reasons(tmp_path: Path) -> None:
+    assert not publish_to(tmp_path, "v1").explains
+    assert publish_to(tmp_path, "v2", reference=GOLDEN).explains
+    one, other = (loaded(tmp_path, version) for version in ("v1", "v2"))
+    assert (one.explains, other.explains) == (False, True)
+
+
+def test_a_model_that_can_have_no_reasons_is_published_without(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(50, 2))
+    curved = make_pipeline(PolynomialFeatures(2), LogisticRegression()).fit(rows, rows[:, 0] > 0)
+    named = [{"a": float(a), "b": float(b)} for a, b in rows]
+    given: dict[str, Any] = {"features": TWO, "golden": named[:3], "reference": named}
+    published = publish_model(curved, to=str(tmp_path), model="m", version="v1", **given)
+    assert not published.explains
+    assert published.manifest.reference is not None
+
+
+def test_texts_of_reasons_reach_the_manifest(tmp_path: Path) -> None:
+    published = publish_to(tmp_path, reasons={"amount": "The amount is unusual"})
+    assert published.manifest.reasons == {"amount": "The amount is unusual"}
+    with pytest.raises(ManifestError, match="is not the reason of any"):
+        publish_to(tmp_path, "v2", reasons={"weather": "It rains"})
+
+
+@pytest.mark.parametrize("factor", [1 + 1e-15, 1 - 1e-6], ids=["a last bit", "far off"])
+def test_a_model_that_was_compiled_wrongly_is_not_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, factor: float
+) -> None:
+    original = Fitted.scores
+    monkeypatch.setattr(Fitted, "scores", lambda *args: [factor * each for each in original(*args)])
+    with pytest.raises(UnfitError, match=r"golden\[0\] scores .* 'exact' .* defect"):
+        publish_to(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_same_arguments_publish_the_same_bytes(tmp_path: Path) -> None:
     for store in ("one", "other"):
         publish_to(tmp_path / store)
-    for file in ("manifest.json", "model.joblib"):
+    for file in ("manifest.json", "model.fdm", "model.joblib"):
         one, other = (tmp_path / store / "v1" / file for store in ("one", "other"))
         assert one.read_bytes() == other.read_bytes()
 
@@ -92,27 +154,16 @@ def fit(estimator: Any, labels: Any = (0, 1)) -> Any:
     return estimator.fit(np.array([[0.0, 0.0], [1.0, 1.0]]), np.array(labels))
 
 
-class Constant:
-    """A classifier that returns what it was told, even if it is no probability."""
-
-    classes_ = (0, 1)
-    n_features_in_ = 2
-
-    def __init__(self, score: float) -> None:
-        self.score = score
-
-    def predict_proba(self, rows: Any) -> Any:
-        return np.full((len(rows), 2), self.score)
-
-
 @pytest.mark.parametrize(
     ("estimator", "changes", "message"),
     [
-        (fit(LinearSVC()), {}, "wrap it in CalibratedClassifierCV"),
+        (fit(LinearSVC()), {}, "use CalibratedClassifierCV around it"),
+        (fit(SVC()), {}, "cannot be compiled. model: SVC .* use LogisticRegression"),
+        ({"a": 1}, {}, "dict is no classifier"),
         (LogisticRegression(), {}, "is not fitted"),
         (fit(LogisticRegression(), ["no", "yes"]), {}, "a fraud model has 0 and 1"),
         (fit(LogisticRegression(), [1, 2]), {}, "a fraud model has 0 and 1"),
-        (linear(), {"features": TWO[:1], "golden": [{"a": 1.0}]}, "takes 2 features"),
+        (linear(), {"features": TWO[:1], "golden": [{"a": 1.0}]}, "fitted on 2 columns"),
         (linear(), {"golden": []}, "give 1 to 100"),
         (linear(), {"golden": [{"a": 1.0, "b": 1.0}] * 101}, "give 1 to 100"),
         (linear(), {"golden": [{"a": 1.0}]}, r"golden\[0\]: 'b' is missing"),
@@ -132,17 +183,16 @@ class Constant:
                 "features": (TWO[0], Feature(name="b", type="category")),
                 "golden": [{"a": 1.0, "b": "7"}],
             },
-            "b may be 'a category that no training data has'",
+            "'b' arrives where numbers are needed",
         ),
-        (Constant(1.5), {}, "is not a probability"),
-        (Constant(float("nan")), {}, "is not a probability"),
+        (linear(), {"features": (*TWO, TWO[0]), "golden": GOOD}, "a name of its own"),
     ],
 )
 def test_what_cannot_be_served_is_refused(
     tmp_path: Path, estimator: Any, changes: dict[str, Any], message: str
 ) -> None:
     given: dict[str, Any] = {"features": TWO, "golden": [{"a": 1.0, "b": 2.0}]} | changes
-    with pytest.raises(UnfitError, match=message):
+    with pytest.raises((UnfitError, ManifestError), match=message):
         publish_model(estimator, to=str(tmp_path), model="m", version="v1", **given)
     assert list(tmp_path.iterdir()) == []
 
@@ -159,33 +209,56 @@ def test_a_category_that_the_model_refuses_must_be_listed(tmp_path: Path) -> Non
     publish_model(strict, version="v1", features=[listed], **given)
 
 
-def test_columns_in_another_order_are_refused(tmp_path: Path) -> None:
-    frame = pd.DataFrame({"b": [0.0, 1.0], "a": [0.0, 1.0]})
-    model = RandomForestClassifier(2).fit(frame, [0, 1])
-    with pytest.raises(UnfitError, match=r"trained on the columns \['b', 'a'\]"):
-        publish_model(
-            model,
-            to=str(tmp_path),
-            model="m",
-            version="v1",
-            features=TWO,
-            golden=GOOD,
-        )
-
-
-def test_a_model_that_needs_data_frames_is_refused(tmp_path: Path) -> None:
-    frame = pd.DataFrame({"a": [0.0, 1.0], "b": [0.0, 1.0]})
+def test_columns_are_found_by_name(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"b": [0.0, 1.0, 0.2] * 5, "a": [0.0, 1.0, 0.9] * 5})
     chosen = ColumnTransformer([("keep", "passthrough", ["a"])])
-    model = make_pipeline(chosen, LogisticRegression()).fit(frame, [0, 1])
-    with pytest.raises(UnfitError, match="train it on arrays, and choose columns by position"):
+    model = make_pipeline(chosen, LogisticRegression()).fit(frame, [0, 1, 1] * 5)
+    published = publish_model(
+        model, to=str(tmp_path), model="m", version="v1", features=TWO, golden=[{"a": 1, "b": 0}]
+    )
+    theirs = model.predict_proba(pd.DataFrame({"b": [0.0], "a": [1.0]}))[0, 1]
+    assert published.manifest.golden[0].score == pytest.approx(theirs, abs=1e-12)
+
+
+def test_a_model_of_other_columns_is_refused(tmp_path: Path) -> None:
+    model = RandomForestClassifier(2).fit(pd.DataFrame({"a": [0.0, 1.0], "c": [0.0, 1.0]}), [0, 1])
+    with pytest.raises(UnfitError, match=r"missing \['c'\], unknown \['b'\]"):
+        publish_model(model, to=str(tmp_path), model="m", version="v1", features=TWO, golden=GOOD)
+
+
+def test_a_model_of_another_scikit_learn_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr("sklearn.base.__version__", "1.0")
+        joblib.dump(linear(), tmp_path / "old.joblib")
+    with pytest.raises(UnfitError, match=r"made with scikit-learn 1\.0.*publish it where it was"):
         publish_model(
-            model,
-            to=str(tmp_path),
+            tmp_path / "old.joblib",
+            to=str(tmp_path / "store"),
             model="m",
             version="v1",
             features=TWO,
             golden=GOOD,
         )
+
+
+@pytest.mark.parametrize("null", [None, np.nan], ids=repr)
+def test_a_category_that_is_null_is_whatever_the_model_was_taught(
+    tmp_path: Path, null: float | None
+) -> None:
+    rows = np.array([["app"], ["web"], [null]] * 5, dtype=object)
+    model = make_pipeline(OneHotEncoder(), LogisticRegression()).fit(rows, [0, 1, 1] * 5)
+    feature = Feature(name="channel", type="category", nullable=True, categories=("app", "web"))
+    published = publish_model(
+        model,
+        to=str(tmp_path),
+        model="m",
+        version="v1",
+        features=[feature],
+        golden=[{"channel": None}, {"channel": "app"}],
+    )
+    assert published.worst_difference < 1e-12
 
 
 def test_a_version_that_cannot_be_named_so_is_refused(tmp_path: Path) -> None:

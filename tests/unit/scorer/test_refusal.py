@@ -29,7 +29,7 @@ def test_it_fits_whatever_it_says(**fields: str) -> None:
 def test_it_is_as_long_as_it_can_be() -> None:
     long = "x" * 5000
     verdict = Verdict(
-        reason="FrameworkMismatch",
+        reason="FormatMismatch",
         version=long,
         digest=long,
         file=long,
@@ -45,10 +45,10 @@ def test_short_texts_are_kept(tmp_path: Path) -> None:
         reason="DigestMismatch",
         version="v3",
         digest="sha256:1",
-        file="v3/model.joblib",
+        file="v3/model.fdm",
         expected="sha256:1",
         actual="sha256:2",
-        message="v3/model.joblib is sha256:2; publish the model again",
+        message="v3/model.fdm is sha256:2; publish the model again",
     )
     write_termination_message(verdict, tmp_path / "log")
     assert msgspec.json.decode((tmp_path / "log").read_bytes(), type=Verdict) == verdict

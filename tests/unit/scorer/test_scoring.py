@@ -1,170 +1,112 @@
-"""The queue before the model: batches, bounds, deadlines, and one row's failure."""
+"""From a row to a score and to reasons, by a model whose arithmetic the test knows."""
 
 from __future__ import annotations
 
-import asyncio
-import threading
 import time
-from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
+import msgspec
 import pytest
 
-from fraud_scorer.model.protocol import Row
-from fraud_scorer.pipeline.score import MAX_BATCH, Scoring
+from fraud_scorer.artifact.manifest import Feature, Value
+from fraud_scorer.engine import RowError
+from fraud_scorer.metrics import Metrics
+from fraud_scorer.pipeline.envelope import ScoreAnswer
+from fraud_scorer.pipeline.pipeline import Pipeline
+from fraud_scorer.pipeline.score import reasons, score
 from fraud_scorer.problem import Problem
 from fraud_scorer.registry.loaded import LoadedModel
-from tests.unit.scorer.support import FEATURES, GOLDEN, fake_loaded, manifest_of
+from fraud_scorer.registry.registry import ModelRegistry
+from tests.unit.scorer.support import FakeModel, fake_loaded, manifest_of, transaction
+
+FEATURES = (
+    Feature(name="risk", type="number"),
+    Feature(name="small", type="number"),
+    Feature(name="large", type="number", reason="R07"),
+)
+ROW = (0.5, -0.25, -8.0)
 
 
-class Gate:
-    """A model that scores when it is let to; a row's first value is its score."""
-
-    def __init__(self, *, open: bool = False) -> None:
-        self.batches: list[int] = []
-        self.entered = threading.Semaphore(0)
-        self._open = threading.Event()
-        if open:
-            self._open.set()
-
-    def score(self, rows: Sequence[Row]) -> list[float]:
-        self.batches.append(len(rows))
-        self.entered.release()
-        assert self._open.wait(10)
-        if any(row[0] == "fail" for row in rows):
-            raise ValueError("this model does not like that")
-        return [float(row[0]) for row in rows]  # type: ignore[arg-type]
-
-    def let_go(self) -> None:
-        self._open.set()
-
-    async def has_begun(self) -> None:
-        await asyncio.to_thread(self.entered.acquire, timeout=10)
+def model(fake: Any = None, *, reasons: int = 4) -> LoadedModel:
+    golden: dict[str, Value] = {"risk": 0.5, "small": 0.0, "large": 0.0}
+    return fake_loaded(fake or FakeModel(FEATURES), manifest_of(FEATURES, golden), reasons=reasons)
 
 
-def model(gate: Gate) -> LoadedModel:
-    return fake_loaded(gate, manifest_of(FEATURES, GOLDEN[0]))
+def answer(loaded: LoadedModel, **features: float) -> ScoreAnswer:
+    registry = ModelRegistry()
+    registry.install(loaded)
+    registry.activate(loaded.revision)
+    pipeline = Pipeline(registry, Metrics(), patience=60)
+    return pipeline.answer(pipeline.admit({}), msgspec.json.encode(transaction(features)))
 
 
-def later() -> float:
-    return time.monotonic() + 60
+class Says(FakeModel):
+    """A model with an answer of the test's choice."""
+
+    def __init__(self, what: float | Exception) -> None:
+        self.what = what
+
+    def score_one(self, row: object) -> float:
+        if isinstance(self.what, Exception):
+            raise self.what
+        return self.what
 
 
-@pytest.fixture
-async def scoring() -> AsyncIterator[Scoring]:
-    made = Scoring(max_waiting=200)
-    yield made
-    made.close()
-
-
-async def test_each_gets_its_own_score(scoring: Scoring) -> None:
-    one = model(Gate(open=True))
-    wanted = [i / 500 for i in range(100)]
-    scores = await asyncio.gather(*(scoring.score(one, [score], later()) for score in wanted))
-    assert scores == wanted
-
-
-async def test_rows_that_wait_go_together(scoring: Scoring) -> None:
-    gate = Gate()
-    one = model(gate)
-    first = asyncio.create_task(scoring.score(one, [0.1], later()))
-    await gate.has_begun()
-    others = [asyncio.create_task(scoring.score(one, [0.2], later())) for _ in range(MAX_BATCH + 5)]
-    await asyncio.sleep(0)
-    gate.let_go()
-    await asyncio.gather(first, *others)
-    assert gate.batches == [1, MAX_BATCH, 5]
-
-
-async def test_a_batch_is_for_one_model(scoring: Scoring) -> None:
-    old, new = Gate(), Gate(open=True)
-    first = asyncio.create_task(scoring.score(model(old), [0.1], later()))
-    await old.has_begun()
-    both = [
-        asyncio.create_task(scoring.score(one, [0.2], later()))
-        for one in (model(new), model(old), model(new))
-    ]
-    await asyncio.sleep(0)
-    old.let_go()
-    await asyncio.gather(first, *both)
-    assert (old.batches, new.batches) == ([1, 1], [1, 1])
-
-
-async def test_too_many_waiting_are_turned_away(scoring: Scoring) -> None:
-    gate = Gate()
-    one = model(gate)
-    first = asyncio.create_task(scoring.score(one, [0.1], later()))
-    await gate.has_begun()
-    waiting = [asyncio.create_task(scoring.score(one, [0.2], later())) for _ in range(200)]
-    await asyncio.sleep(0)
+@pytest.mark.parametrize("found", [float("nan"), float("inf"), 1.0001, -0.1, RowError(None, "no")])
+def test_what_is_no_probability_is_no_answer(found: float | Exception) -> None:
     with pytest.raises(Problem) as caught:
-        await scoring.score(one, [0.3], later())
+        score(model(Says(found)), ROW)
+    assert caught.value.status == 422
+    assert caught.value.document.errors == ()
+
+
+def test_a_feature_that_the_model_does_not_take_is_named() -> None:
+    with pytest.raises(Problem) as caught:
+        score(model(Says(RowError("large", "is too much"))), ROW)
+    assert caught.value.document.detail == "#/features/large is too much"
+    assert [error.pointer for error in caught.value.document.errors] == ["#/features/large"]
+
+
+def test_reasons_have_codes_and_directions() -> None:
+    found = reasons(model(), ROW)
+    assert [(one.code, one.feature, one.direction, one.contribution) for one in found] == [
+        ("R07", "large", "lowers", -8.0),
+        ("risk", "risk", "raises", 0.5),
+        ("small", "small", "lowers", -0.25),
+    ]
+
+
+def test_there_are_no_more_reasons_than_asked_for() -> None:
+    assert [one.feature for one in reasons(model(reasons=2), ROW)] == ["large", "risk"]
+    assert reasons(model(reasons=0), ROW) == ()
+
+
+def test_a_model_without_reference_gives_none() -> None:
+    class Silent(FakeModel):
+        explains = False
+
+        def explain(self, row: object, top: int) -> Any:
+            raise ValueError("compiled without reference rows")
+
+    assert answer(model(Silent(FEATURES)), risk=0.9, small=0.0, large=0.0).reasons == ()
+
+
+@pytest.mark.parametrize(("risk", "given"), [(0.49, 0), (0.5, 3), (0.95, 3)])
+def test_an_approval_has_no_reasons(risk: float, given: int) -> None:
+    assert len(answer(model(), risk=risk, small=1.0, large=2.0).reasons) == given
+
+
+def test_a_request_that_nobody_waits_for_is_not_scored() -> None:
+    registry = ModelRegistry()
+    loaded = model(Says(AssertionError("it was scored")))
+    registry.install(loaded)
+    registry.activate(loaded.revision)
+    pipeline = Pipeline(registry, Metrics(), patience=60)
+    context = pipeline.admit({})
+    context.deadline = time.monotonic() - 1
+    with pytest.raises(Problem) as caught:
+        pipeline.answer(
+            context, msgspec.json.encode(transaction({"risk": 1, "small": 1, "large": 1}))
+        )
     assert caught.value.status == 503
     assert (b"retry-after", b"1") in caught.value.headers
-    gate.let_go()
-    assert await asyncio.gather(first, *waiting) == [0.1] + [0.2] * 200
-
-
-async def test_a_row_is_dropped_after_its_deadline(scoring: Scoring) -> None:
-    gate = Gate()
-    one = model(gate)
-    first = asyncio.create_task(scoring.score(one, [0.1], later()))
-    await gate.has_begun()
-    late = asyncio.create_task(scoring.score(one, [0.2], time.monotonic() - 1))
-    await asyncio.sleep(0)
-    gate.let_go()
-    await first
-    with pytest.raises(Problem) as caught:
-        await late
-    assert caught.value.status == 503
-    assert gate.batches == [1]
-
-
-async def test_a_row_is_not_scored_for_somebody_who_left(scoring: Scoring) -> None:
-    gate = Gate()
-    one = model(gate)
-    first = asyncio.create_task(scoring.score(one, [0.1], later()))
-    await gate.has_begun()
-    gone = asyncio.create_task(scoring.score(one, [0.2], later()))
-    await asyncio.sleep(0)
-    gone.cancel()
-    last = asyncio.create_task(scoring.score(one, [0.3], later()))
-    await asyncio.sleep(0)
-    gate.let_go()
-    assert list(await asyncio.gather(first, last)) == [0.1, 0.3]
-    assert gate.batches == [1, 1]
-
-
-async def test_one_failing_row_spoils_no_other(scoring: Scoring) -> None:
-    gate = Gate()
-    one = model(gate)
-    first = asyncio.create_task(scoring.score(one, [0.1], later()))
-    await gate.has_begun()
-    rows: list[Row] = [[0.2], ["fail"], [0.3]]
-    others = [asyncio.create_task(scoring.score(one, row, later())) for row in rows]
-    await asyncio.sleep(0)
-    gate.let_go()
-    await first
-    good, bad, also_good = await asyncio.gather(*others, return_exceptions=True)
-    assert good == 0.2
-    assert also_good == 0.3
-    assert isinstance(bad, Problem)
-    assert bad.status == 500
-    assert "like" not in bad.document.detail
-
-
-@pytest.mark.parametrize("score", [float("nan"), float("inf"), 1.0001, -0.1])
-async def test_what_is_no_probability_is_no_answer(scoring: Scoring, score: float) -> None:
-    with pytest.raises(Problem) as caught:
-        await scoring.score(model(Gate(open=True)), [score], later())
-    assert caught.value.status == 422
-
-
-async def test_the_event_loop_turns_while_a_model_computes(scoring: Scoring) -> None:
-    gate = Gate()
-    first = asyncio.create_task(scoring.score(model(gate), [0.1], later()))
-    await gate.has_begun()
-    turned = await asyncio.wait_for(asyncio.sleep(0, "turned"), 5)
-    assert turned == "turned"
-    assert not first.done()
-    gate.let_go()
-    await first

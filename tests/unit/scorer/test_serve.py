@@ -208,7 +208,7 @@ def test_damaged_bytes_are_a_verdict(tmp_path: Path, endpoint: str, credentials:
         aws_access_key_id="testing",
         aws_secret_access_key="testing",
     ).Bucket(BUCKET)
-    stored = bucket.Object(f"{tmp_path.name}/v1/model.joblib")
+    stored = bucket.Object(f"{tmp_path.name}/v1/model.fdm")
     stored.put(Body=stored.get()["Body"].read()[:-1] + b"!")
     log = tmp_path / "termination-log"
     with serving(
@@ -218,7 +218,7 @@ def test_damaged_bytes_are_a_verdict(tmp_path: Path, endpoint: str, credentials:
     verdict = json.loads(log.read_bytes())
     assert verdict["reason"] == "DigestMismatch"
     assert verdict["version"] == "v1"
-    assert verdict["file"] == "v1/model.joblib"
+    assert verdict["file"] == "v1/model.fdm"
     assert verdict["digest"] == verdict["expected"] == published.digest
     assert verdict["actual"].startswith("sha256:")
     assert verdict["actual"] != verdict["expected"]

@@ -24,7 +24,7 @@ from fraud_operator.plan.model_plan import recorded_plans
 from fraud_operator.plan.types import Observed, StoreVersion, StoreView
 from fraud_operator.runtime.kube import ApiError, Kube
 from fraud_scorer.artifact.credentials import Keys
-from fraud_scorer.artifact.manifest import Feature, FileRef, Framework, Manifest
+from fraud_scorer.artifact.manifest import Engine, Feature, FileRef, Framework, Manifest
 from fraud_scorer.artifact.plan import ModelPlan
 from fraud_scorer.artifact.store import CredentialsMissing, StoreError
 
@@ -187,6 +187,7 @@ def _placeholder(version: str) -> StoreVersion:
         version=version,
         created_at=datetime(1970, 1, 1, tzinfo=UTC),
         framework=Framework(name="scikit-learn", version="0", python="0"),
+        engine=Engine(format="fdm", version=1),
         files=(FileRef(path="unknown", sha256=_NO_DIGEST, size=1, role="model"),),
         features=(Feature(name="unknown", type="number"),),
         golden=(),

@@ -1,1 +1,0 @@
-"""From a row of features to a probability of fraud."""

@@ -1,0 +1,12 @@
+"""The one way in which publishing says no."""
+
+from __future__ import annotations
+
+
+class UnfitError(ValueError):
+    """The model cannot be served as described; the message says what to change."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of somebody else's code says, in one line."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
