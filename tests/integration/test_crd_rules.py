@@ -26,6 +26,8 @@ BAD_FIELDS: Mapping[str, tuple[dict[str, Any], str]] = {
         {"scoring": {"thresholds": {"review": "0.5"}}},
         "spec.scoring.thresholds.decline",
     ),
+    "reasons-many": ({"scoring": {"reasons": 5}}, "spec.scoring.reasons"),
+    "reasons-text": ({"scoring": {"reasons": "4"}}, "spec.scoring.reasons"),
     "replicas-negative": ({"scorer": {"replicas": -1}}, "spec.scorer.replicas"),
     "replicas-many": ({"scorer": {"replicas": 1001}}, "spec.scorer.replicas"),
     "none-away": ({"scorer": {"maxUnavailable": "0%"}}, "spec.scorer.maxUnavailable"),

@@ -60,7 +60,7 @@ FULL: Mapping[str, Any] = {
         "version": "v1",
         "syncInterval": "5m",
     },
-    "scoring": {"thresholds": {"review": "0.40", "decline": "0.80"}},
+    "scoring": {"thresholds": {"review": "0.40", "decline": "0.80"}, "reasons": 2},
     "capacity": {"transactionsPerDay": "10M"},
     "scorer": {
         "image": "registry.test/own-scorer:7",

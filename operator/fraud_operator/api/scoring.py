@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from fraud_operator.api.fields import Fields, Rule
 from fraud_operator.api.quantities import Fraction
+from fraud_scorer.artifact.plan import MOST_REASONS
+
+Reasons = Annotated[int, Field(ge=0, le=MOST_REASONS)]
 
 
 class Thresholds(Fields):
@@ -38,5 +41,12 @@ class Scoring(Fields):
         description=(
             "The scores at which a transaction is reviewed and declined."
             ' Not set: those of the model version, else "0.50" and "0.90".'
+        ),
+    )
+    reasons: Reasons | None = Field(
+        None,
+        description=(
+            "How many reasons an answer has that is not an approval, at the most. 0: none, which"
+            " saves the work of finding them. Not set: 4."
         ),
     )

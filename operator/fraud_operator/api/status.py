@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints
 
 from fraud_operator.api.autoscaling import Percent, Replicas
 from fraud_operator.api.fields import Fields
+from fraud_operator.api.scoring import Reasons
 
 MOST_LISTED = 20
 """Versions and quarantined digests in a status: the newest ones."""
@@ -59,6 +60,7 @@ class EffectiveScoring(Fields):
     """`spec.scoring` with its defaults."""
 
     thresholds: EffectiveThresholds = Field(description="The scores that decide.")
+    reasons: Reasons = Field(description="Most reasons of an answer that is not an approval.")
 
 
 class EffectiveCapacity(Fields):

@@ -75,7 +75,8 @@ def _effective(root: Tree, found: Mapping[str, Any], style: Style) -> None:
     scorer, capacity = effective["scorer"], effective["capacity"]
     scaling = effective.get("autoscaling")
     requests, limits = scorer["resources"]["requests"], scorer["resources"]["limits"]
-    thresholds = effective["scoring"]["thresholds"]
+    scoring = effective["scoring"]
+    thresholds = scoring["thresholds"]
     pods = (
         f"{scaling['minReplicas']}..{scaling['maxReplicas']}, scaled at CPU"
         f" {scaling['cpuUtilization']}%, memory {scaling['memoryUtilization']}%"
@@ -95,6 +96,7 @@ def _effective(root: Tree, found: Mapping[str, Any], style: Style) -> None:
             f" {capacity['tpsBudget']:,} a second",
         ),
         ("thresholds", f"review {thresholds['review']}, decline {thresholds['decline']}"),
+        ("reasons", f"up to {scoring['reasons']} where not approved"),
         ("image", scorer["image"]),
     ]
     if found["endpoint"]:

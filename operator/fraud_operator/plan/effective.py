@@ -15,6 +15,7 @@ from fraud_operator.api.frauddetector import FraudDetectorSpec
 from fraud_operator.api.scorer import Resources
 from fraud_operator.plan.capacity import DEFAULT_TRANSACTIONS_PER_DAY, Row, row_for
 from fraud_scorer.artifact.manifest import Thresholds
+from fraud_scorer.artifact.plan import MOST_REASONS
 
 DEFAULT_THRESHOLDS = Thresholds(review="0.50", decline="0.90")
 DEFAULT_SYNC_INTERVAL = "30s"
@@ -43,6 +44,7 @@ class Effective:
     sync_interval: str
     thresholds: Thresholds | None
     """None: the model version's own, else DEFAULT_THRESHOLDS."""
+    reasons: int
     transactions_per_day: int
     tps_budget: int
     replicas: int | None
@@ -76,7 +78,10 @@ class Effective:
             model["version"] = self.version
         shown: dict[str, Any] = {
             "model": model,
-            "scoring": {"thresholds": {"review": thresholds.review, "decline": thresholds.decline}},
+            "scoring": {
+                "thresholds": {"review": thresholds.review, "decline": thresholds.decline},
+                "reasons": self.reasons,
+            },
             "capacity": {
                 "transactionsPerDay": self.transactions_per_day,
                 "tpsBudget": self.tps_budget,
@@ -110,6 +115,7 @@ def effective(spec: FraudDetectorSpec) -> Effective:
         thresholds=Thresholds(review=thresholds.review, decline=thresholds.decline)
         if thresholds is not None
         else None,
+        reasons=MOST_REASONS if spec.scoring.reasons is None else spec.scoring.reasons,
         transactions_per_day=per_day,
         tps_budget=row.tps_budget,
         replicas=replicas if scaling is None else None,

@@ -194,23 +194,29 @@ class _Choice:
     def _unrefused(self, plan: ModelPlan | None) -> ModelPlan | None:
         if plan is None or self.refused.get(plan.active.version, plan.active.digest):
             return None
-        return self._with_thresholds(plan)
+        return self._as_the_spec_says(plan)
 
     def _usable(self, listed: StoreVersion) -> ModelPlan | None:
         if listed.manifest is None or self.refused.get(listed.version, listed.manifest.digest):
             return None
         thresholds = self.effective.thresholds or listed.manifest.thresholds or DEFAULT_THRESHOLDS
-        model = planned(listed.manifest, listed.manifest_sha256, thresholds)
+        model = planned(
+            listed.manifest, listed.manifest_sha256, thresholds, reasons=self.effective.reasons
+        )
         return self._as_recorded(
             make_plan(self.inputs.detector.name, _location(self.inputs), model)
         )
 
-    def _with_thresholds(self, plan: ModelPlan) -> ModelPlan:
-        """A plan of a version that the store does not list now, with the spec's thresholds."""
-        wanted = self.effective.thresholds
-        if wanted is None or wanted == plan.active.thresholds:
+    def _as_the_spec_says(self, plan: ModelPlan) -> ModelPlan:
+        """A plan of a version that the store does not list now, with the spec's thresholds and
+        number of reasons."""
+        model = structs.replace(
+            plan.active,
+            thresholds=self.effective.thresholds or plan.active.thresholds,
+            reasons=self.effective.reasons,
+        )
+        if model == plan.active:
             return plan
-        model = structs.replace(plan.active, thresholds=wanted)
         return self._as_recorded(make_plan(plan.detector, plan.store, model))
 
     def _as_recorded(self, plan: ModelPlan) -> ModelPlan:

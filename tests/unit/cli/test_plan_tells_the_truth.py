@@ -95,6 +95,7 @@ CHANGES: dict[str, Spec] = {
     "more traffic, sized by the table": {"capacity": {"transactionsPerDay": "10M"}, "scorer": None},
     "an autoscaler": {"scorer": None, "autoscaling": {"minReplicas": 3, "maxReplicas": 6}},
     "thresholds": {"scoring": {"thresholds": {"review": "0.4", "decline": "0.8"}}},
+    "reasons": {"scoring": {"reasons": 1}},
     "drains": {"scorer": {"replicas": 2, "maxUnavailable": 1}},
     "a role": {
         "scorer": {

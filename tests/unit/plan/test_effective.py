@@ -27,13 +27,18 @@ def test_nothing_set():
         "review": "0.50",
         "decline": "0.90",
     }
+    assert sizes.reasons == 4
+
+
+def test_no_reasons_is_a_number_like_any_other():
+    assert of(scoring={"reasons": 0}).reasons == 0
 
 
 def test_everything_set():
     sizes = effective(detector(FULL).spec)
     assert sizes.shown("image", None) == {
         "model": {"version": "v1", "syncInterval": "5m"},
-        "scoring": {"thresholds": {"review": "0.40", "decline": "0.80"}},
+        "scoring": {"thresholds": {"review": "0.40", "decline": "0.80"}, "reasons": 2},
         "capacity": {"transactionsPerDay": 10_000_000, "tpsBudget": 1_000},
         "scorer": {
             "image": "image",

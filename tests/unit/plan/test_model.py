@@ -3,6 +3,7 @@
 import pytest
 
 from fraud_operator.plan.types import StoreView
+from fraud_scorer.artifact import plan as model_plans
 from fraud_scorer.artifact.manifest import Thresholds
 from tests.support.worlds import World, damaged, listing, manifest, stored
 
@@ -326,6 +327,31 @@ def test_thresholds_are_the_specs_else_the_versions_else_the_defaults():
         "review": "0.50",
         "decline": "0.90",
     }
+
+
+def reasons(world: World) -> int:
+    config_map = world.children["ConfigMap", "card-payments-model-plan"]
+    plans = [model_plans.decode(text) for text in config_map["data"].values()]
+    revision = world.status["model"]["activeRevision"]
+    return next(plan.active.reasons for plan in plans if plan.revision == revision)
+
+
+def test_the_number_of_reasons_reaches_the_pods():
+    world = serving("v1")
+    assert reasons(world) == 4
+    world.change(scoring={"reasons": 1})
+    world.settle()
+    assert world.status["effective"]["scoring"]["reasons"] == 1
+    assert reasons(world) == 1
+    assert world.pods_made == 2
+
+
+def test_the_number_of_reasons_can_be_changed_while_the_store_is_away():
+    world = serving("v1")
+    world.store = StoreView((), "StoreUnreachable", "no answer", listed=True)
+    world.change(scoring={"reasons": 0})
+    world.settle()
+    assert reasons(world) == 0
 
 
 def test_thresholds_can_be_changed_while_the_store_is_away():

@@ -142,6 +142,8 @@ def _model_change(old: ModelPlan | None, new: ModelPlan | None) -> str:
         return f"model version {old.active.version} gives way to {new.active.version}"
     if old.active.thresholds != new.active.thresholds:
         return "the thresholds change"
+    if old.active.reasons != new.active.reasons:
+        return "the number of reasons changes"
     if old.store != new.store:
         return "the model store is another"
     return "another model plan"
