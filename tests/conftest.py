@@ -66,6 +66,7 @@ def audit(request: pytest.FixtureRequest) -> "AuditLog":
     return AuditLog(where.audit_log)
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     """Say which tests belong into one process."""
     of_clusters = {name: _used_by(name, items) for name in CLUSTERS}

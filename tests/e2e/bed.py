@@ -33,6 +33,8 @@ BUCKET_MANIFESTS = Path("examples/demo/bucket.yaml")
 SECONDS = 120.0
 T = TypeVar("T")
 CLIENT = "client"
+BED = "fraudops.io/test-bed"
+"""The label of namespaces that tests made."""
 POST = """
 import json, sys, urllib.request, urllib.error
 request = urllib.request.Request(
@@ -225,6 +227,8 @@ def installed(cluster: Cluster) -> Iterator[None]:
     try:
         yield
     finally:
+        # All at once: each alone takes as long, most of it waiting.
+        cluster.kubectl("wait", "--for=delete", "namespace", f"--selector={BED}", "--timeout=180s")
         if not found:
             cluster.kubectl(
                 *("delete", "--filename=-", "--ignore-not-found", "--timeout=120s"),
@@ -234,11 +238,14 @@ def installed(cluster: Cluster) -> Iterator[None]:
 
 @contextmanager
 def made_bed(cluster: Cluster, namespace: str) -> Iterator[Bed]:
-    """A namespace that takes restricted pods only, with a bucket in it; removed afterwards."""
+    """A namespace that takes restricted pods only, with a bucket in it.
+
+    Its removal is asked for afterwards, and waited for when the operator goes."""
     cluster.kubectl("create", "namespace", namespace)
     try:
         cluster.kubectl(
-            *("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
+            *("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted"),
+            f"{BED}=true",
         )
         text = BUCKET_MANIFESTS.read_text().replace("fraud-detection", namespace)
         cluster.kubectl("apply", "--server-side", "--filename=-", input=text)
@@ -258,7 +265,7 @@ def made_bed(cluster: Cluster, namespace: str) -> Iterator[Bed]:
             bucket.create(where)
             yield Bed(cluster, namespace, where)
     finally:
-        cluster.kubectl("delete", "namespace", namespace, "--timeout=180s")
+        cluster.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
 def _client() -> dict[str, Any]:
