@@ -41,8 +41,8 @@ demo: venv ## From nothing to transactions scored in a real cluster, told step b
 demo-down: venv ## Remove everything that the demo made, the cluster too
 	@$(BIN)/python -m examples.demo down
 
-# Tests of pods mostly wait, so two cores take three processes; tests/conftest.py says what stays together.
-PARALLEL := --numprocesses=3 --dist=loadgroup
+# Tests of pods mostly wait, so two cores take three processes; tests/support/together.py says what stays together.
+PARALLEL := --numprocesses=3 --no-loadscope-reorder
 # Folders of tests/cluster/go beside the newest.
 OLDER_KUBERNETES := 1.34 1.30
 .PHONY: test test-fast test-long

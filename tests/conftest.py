@@ -2,14 +2,11 @@
 
 Where no cluster can be had, a test that needs one is skipped with the reason; with CI=true it
 fails. A run that had to start a cluster says so at its end, and in CI removes it.
-
-Tests may run in several processes at once: those of one cluster stay together, as operators that
-look after the same objects would get in each other's way; other tests stay together by file.
 """
 
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,7 +20,6 @@ if TYPE_CHECKING:
     from tests.cluster.paths import Tier
 
 IN_CI = os.environ.get("CI", "").lower() == "true"
-CLUSTERS = ("cluster", "control_plane")
 STARTED: list[tuple[str, str]] = []
 """Provider and name of each cluster that this run had to start."""
 
@@ -66,15 +62,12 @@ def audit(request: pytest.FixtureRequest) -> "AuditLog":
     return AuditLog(where.audit_log)
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Say which tests belong into one process."""
-    of_clusters = {name: _used_by(name, items) for name in CLUSTERS}
-    together = all(of_clusters.values()) and _one_cluster_for_all()
-    for item in items:
-        used = [name for name in CLUSTERS if item in of_clusters[name]]
-        group = (CLUSTERS[0] if together else used[0]) if used else item.path.as_posix()
-        item.add_marker(pytest.mark.xdist_group(group))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where tests run in several processes, who runs which."""
+    from tests.support.together import Together
+
+    return Together(config, log)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -110,18 +103,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
             if by == provider.name:
                 provider.down(name)
     STARTED.clear()
-
-
-def _used_by(fixture: str, items: Sequence[pytest.Item]) -> "set[pytest.Item]":
-    return {item for item in items if fixture in getattr(item, "fixturenames", ())}
-
-
-def _one_cluster_for_all() -> bool:
-    """Only where clusters are built here does each tier get its own."""
-    from tests.cluster.api import providers
-
-    can = (one.name for one in providers() if one.missing("control-plane", None) is None)
-    return next(can, "local") != "local"
 
 
 def _of_test(request: pytest.FixtureRequest) -> "Cluster":
