@@ -54,6 +54,7 @@ def publish(store: Store, trained: Trained, *, name: str, version: str) -> Publi
         thresholds=thresholds(probabilities(trained.estimator, trained.unlabelled)),
         metrics=trained.metrics,
         reference=_named(_evenly(trained.unlabelled, _REFERENCE)),
+        reasons={name: _meaning(name) for name in NAMES},
     )
 
 
@@ -77,6 +78,23 @@ def thresholds(scores: Floats) -> Thresholds:
 def _feature(name: str) -> Feature:
     flag_or_share = name in ("weekend", "night") or "fraud_share" in name
     return Feature(name=name, type="number", minimum=0.0, maximum=1.0 if flag_or_share else None)
+
+
+def _meaning(name: str) -> str:
+    """What a feature says of a transaction, for whoever reviews it."""
+    kinds = {
+        "amount": "The amount of the transaction",
+        "weekend": "It is on a weekend",
+        "night": "It is at night",
+        "customer_count": "How often the customer paid",
+        "customer_mean_amount": "What the customer usually pays",
+        "terminal_count": "How often the terminal was used",
+        "terminal_fraud_share": "How many frauds the terminal has seen",
+    }
+    if name in kinds:
+        return kinds[name]
+    kind, _, days = name.rpartition("_")
+    return f"{kinds[kind]}, over {days.removesuffix('d')} days"
 
 
 def _golden(trained: Trained) -> Floats:

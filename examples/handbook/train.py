@@ -135,6 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ManifestError, StoreError, UnfitError) as error:
         return _failed(error)
     print(f"published version {options.version} to {options.to}: {done.digest}")
+    print(f"compiled: scores are {done.exactness}, {done.worst_difference:.1g} off at the most")
     return 0
 
 

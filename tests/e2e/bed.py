@@ -46,7 +46,7 @@ except urllib.error.HTTPError as error:
 print(json.dumps([answer.status, json.load(answer)]))
 """
 FEATURES = (
-    Feature(name="amount", type="number", minimum=0),
+    Feature(name="amount", type="number", minimum=0, reason="A1"),
     Feature(name="night", type="number"),
 )
 
@@ -117,6 +117,8 @@ class Bed:
             version=version,
             features=FEATURES,
             golden=golden,
+            reference=[{"amount": float(a), "night": float(n)} for a, n in rows],
+            reasons={"A1": "The amount is unusual for this card"},
             thresholds=Thresholds(review="0.50", decline="0.90"),
         )
 

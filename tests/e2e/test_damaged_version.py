@@ -52,7 +52,7 @@ def test_damage_is_named_and_nobody_notices(bed: Bed, transactions: Path, tmp_pa
     )
     verified = bed.condition("damaged", "ModelVerified")
     assert verified["reason"] == "DigestMismatch"
-    for fact in ("v2/model.joblib", v2.digest.removeprefix("sha256:")[:12], "publish"):
+    for fact in ("v2/model.fdm", v2.digest.removeprefix("sha256:")[:12], "publish"):
         assert fact in verified["message"]
 
     wait_for("the Deployment is back at v1", lambda: bed.condition("damaged", "Ready"))

@@ -18,6 +18,19 @@ def test_a_published_model_answers_through_the_service(bed: Bed) -> None:
     large = bed.score("first", "tx-2", {"amount": 900.0, "night": 1})
     assert large["decision"] == "decline"
     assert large["score"] > 0.9 > answer["score"]
+    assert answer["reasons"] == []
+    first = large["reasons"][0]
+    assert (first["code"], first["feature"], first["direction"]) == ("A1", "amount", "raises")
+
+
+def test_a_serving_pod_has_nothing_loaded_of_what_trained_the_model(bed: Bed) -> None:
+    for pod in bed.pods("first"):
+        name = pod["metadata"]["name"]
+        look = "import glob; [print(open(f).read()) for f in glob.glob('/proc/[0-9]*/maps')]"
+        maps = bed.kubectl("exec", name, "--", "python3", "-c", look)
+        assert "fraud_scorer/engine/_walk" in maps
+        for library in ("numpy", "scipy", "sklearn", "joblib", "libgomp", "openblas"):
+            assert library not in maps
 
 
 def test_what_the_table_says_is_true(bed: Bed) -> None:

@@ -1,4 +1,4 @@
-"""`fraud-scorer`: publish a model, serve a model.
+"""`fraud-scorer`: compile a model, publish it, serve it, ask it why, and measure it.
 
 Exit codes: 0 done; 1 failed, the message says why; 2 wrong usage or configuration; 3 (`serve`) the
 artifact was refused.
@@ -11,9 +11,15 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from fraud_scorer.cli import publish, serve
+from fraud_scorer.cli import bench, compile, explain, publish, serve
 
-_COMMANDS = {"publish": publish, "serve": serve}
+_COMMANDS = {
+    "compile": compile,
+    "publish": publish,
+    "serve": serve,
+    "explain": explain,
+    "bench": bench,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,21 +11,19 @@ name; --reference is one like it, of ordinary transactions: without it answers h
 from __future__ import annotations
 
 import argparse
-import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
 from fraud_scorer.artifact.credentials import AmbientIdentity, keys_from_directory
-from fraud_scorer.artifact.manifest import Feature, ManifestError, Value
+from fraud_scorer.artifact.manifest import ManifestError
 from fraud_scorer.artifact.store import StoreError
-from fraud_scorer.cli import values
+from fraud_scorer.cli import files, values
+from fraud_scorer.cli.terminal import USAGE, fail, say
 
 SUMMARY = "publish a trained model as a new version"
-
-_FAILED, _USAGE = 1, 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,23 +66,13 @@ def run(options: argparse.Namespace) -> int:
     from fraud_scorer.publishing import UnfitError, publish_model
 
     try:
-        features = _decoded(options.features.read_bytes(), list[Feature], options.features)
-        golden = _rows(options.golden)
-        reference = _rows(options.reference) if options.reference else None
-        metrics = (
-            _decoded(options.metrics.read_bytes(), dict[str, float], options.metrics)
-            if options.metrics
-            else None
-        )
-        reasons = (
-            _decoded(options.reasons.read_bytes(), dict[str, str], options.reasons)
-            if options.reasons
-            else None
-        )
-    except OSError as error:
-        return _fail(f"{error.filename}: {error.strerror}", _USAGE)
-    except msgspec.DecodeError as error:
-        return _fail(str(error), _USAGE)
+        features = files.features(options.features)
+        golden = files.rows(options.golden)
+        reference = files.rows(options.reference) if options.reference else None
+        metrics = files.json(options.metrics, dict[str, float]) if options.metrics else None
+        reasons = files.json(options.reasons, dict[str, str]) if options.reasons else None
+    except files.WrongFile as error:
+        return fail(str(error), USAGE)
     try:
         published = publish_model(
             options.model_file,
@@ -104,12 +92,12 @@ def run(options: argparse.Namespace) -> int:
             endpoint=options.endpoint,
             region=options.region,
             accept_inexact=options.accept_inexact,
-            progress=_say,
+            progress=say,
         )
     except (UnfitError, ManifestError, StoreError, ValueError) as error:
-        return _fail(str(error), _FAILED)
+        return fail(str(error))
     except OSError as error:
-        return _fail(f"{error.filename}: {error.strerror}", _FAILED)
+        return fail(f"{error.filename}: {error.strerror}")
     result = {
         "model": options.model,
         "version": options.version,
@@ -132,34 +120,9 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _rows(path: Path) -> list[dict[str, Value]]:
-    """The rows of a file with a JSON object a line. Raises DecodeError, naming file and line."""
-    rows = []
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
-        if line.strip():
-            rows.append(_decoded(line, dict[str, Value], f"{path}:{number}"))
-    return rows
-
-
-def _decoded(data: bytes, wanted: Any, where: object) -> Any:
-    try:
-        return msgspec.json.decode(data, type=wanted)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise msgspec.DecodeError(f"{where}: {error}") from None
-
-
 def _time(text: str) -> datetime:
     try:
         moment: datetime = msgspec.convert(text, Annotated[datetime, msgspec.Meta(tz=True)])
     except msgspec.ValidationError:
         raise argparse.ArgumentTypeError(f"{text!r} is not like 2026-01-31T12:00:00Z") from None
     return moment
-
-
-def _say(what: str) -> None:
-    print(f"{what} ...", file=sys.stderr, flush=True)
-
-
-def _fail(message: str, code: int) -> int:
-    print(f"fraud-scorer: {message}", file=sys.stderr)
-    return code

@@ -1,9 +1,10 @@
 """Serve one model over HTTP.
 
-The model is the one that a plan names (as the operator writes them), or the version in a folder.
-The process is ready once the model's golden transactions came out as published. Where the artifact
-is not what was published, or computes something else here, the exit code is 3 and the termination
-log holds the verdict; while the store is away, the process waits for it.
+The model is the one that a plan names (as the operator writes them), the version in a folder, or a
+compiled file (.fdm; made by `fraud-scorer compile`, it has no golden transactions to prove itself
+by). The process is ready once the model's golden transactions came out as published. Where the
+artifact is not what was published, or computes something else here, the exit code is 3 and the
+termination log holds the verdict; while the store is away, the process waits for it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `serve`."""
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--plan", type=Path, metavar="FILE", help="a model plan")
-    what.add_argument("model_dir", type=Path, nargs="?", help="a version's folder")
+    what.add_argument(
+        "model", type=Path, nargs="?", metavar="MODEL", help="a version's folder, or MODEL.fdm"
+    )
     add = parser.add_argument
     add("--listen", type=values.address, default="127.0.0.1:8080", metavar="HOST:PORT")
     add("--management", type=values.address, default="127.0.0.1:9090", metavar="HOST:PORT")
@@ -52,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--thresholds",
         type=values.thresholds,
         metavar="review=R,decline=D",
-        help="with a folder: in place of the manifest's",
+        help="without a plan: in place of the manifest's; of MODEL.fdm by default 0.50 and 0.90",
     )
     add("--work-dir", type=Path, metavar="DIR", help="for files on their way into memory")
     add(
@@ -91,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
     from fraud_scorer.registry.loaded import LoadedModel
     from fraud_scorer.registry.loader import load_patiently
     from fraud_scorer.registry.refusal import EXIT_CODE, Refused, write_termination_message
-    from fraud_scorer.registry.source import from_folder, from_plan
+    from fraud_scorer.registry.source import from_path, from_plan
 
     if options.plan is not None and options.thresholds is not None:
         print(
@@ -102,7 +105,7 @@ def run(options: argparse.Namespace) -> int:
         source = (
             from_plan(options.plan, options.store_credentials)
             if options.plan is not None
-            else from_folder(options.model_dir, options.thresholds)
+            else from_path(options.model, options.thresholds)
         )
     except PlanError as error:
         print(f"fraud-scorer: {error}", file=sys.stderr)

@@ -43,3 +43,12 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
     return int(text)
+
+
+def size(text: str) -> int:
+    """Bytes: a whole number, alone or with Ki, Mi or Gi behind it."""
+    number, unit = text.rstrip("KMGi"), text.lstrip("0123456789")
+    power = {"": 0, "Ki": 1, "Mi": 2, "Gi": 3}.get(unit)
+    if power is None or not number.isdecimal() or int(number) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like 512Mi or 4Gi")
+    return int(number) << 10 * power

@@ -14,6 +14,7 @@ else: no scorer and no operator imports this.
 
     publish.py       the steps, from an estimator to a version in the store
     fitted.py        the estimator, as its own library scores it
+    compiling.py     the estimator as a compiled model
     rows.py          transactions, held against the features
     probe.py         what the features allow, tried on the compiled model
     parity.py        compiled scores against the library's

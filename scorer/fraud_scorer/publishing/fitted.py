@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import joblib
 import numpy as np
@@ -91,7 +91,7 @@ def freeze(estimator: Any, path: Path) -> None:
         joblib.dump(estimator, path, compress=3)
 
 
-def thaw(path: Path) -> Any:
+def thaw(source: Path | IO[bytes]) -> Any:
     """The estimator in a file. The file is code: it is run.
 
     Raises UnfitError where it cannot be loaded, or was written by another version of scikit-learn.
@@ -99,12 +99,14 @@ def thaw(path: Path) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", InconsistentVersionWarning)
-            return joblib.load(path)
+            return joblib.load(source)
     except InconsistentVersionWarning as error:
         raise UnfitError(
             f"the model was made with scikit-learn {error.original_sklearn_version}, and this is"
             f" {error.current_sklearn_version}: publish it where it was trained"
         ) from error
+    except MemoryError:
+        raise
     except Exception as error:  # unpickling may raise anything at all
         raise UnfitError(
             f"the file cannot be loaded ({type(error).__name__}: {first_line(error)}): give a file"

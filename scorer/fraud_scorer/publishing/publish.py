@@ -38,8 +38,8 @@ from fraud_scorer.artifact.plan import s3_location
 from fraud_scorer.artifact.publish import publish
 from fraud_scorer.artifact.s3 import S3Store
 from fraud_scorer.artifact.store import Store
-from fraud_scorer.compile import NoReasons, Refused, compile_model
 from fraud_scorer.engine import Model
+from fraud_scorer.publishing.compiling import compiled
 from fraud_scorer.publishing.distribution import bins
 from fraud_scorer.publishing.fitted import Fitted, freeze, thaw
 from fraud_scorer.publishing.parity import require_parity
@@ -112,7 +112,7 @@ def publish_model(
     store = _store(to, credentials, endpoint, region)
     say = progress or (lambda _: None)
     with tempfile.TemporaryDirectory(prefix="fraud-publish-") as folder:
-        source, compiled = Path(folder) / SOURCE_FILE, Path(folder) / MODEL_FILE
+        source, model_file = Path(folder) / SOURCE_FILE, Path(folder) / MODEL_FILE
         freeze(estimator, source)
         fitted = Fitted(thaw(source), features)
         golden_rows = rows("golden", golden, features)
@@ -123,8 +123,8 @@ def publish_model(
             raise UnfitError("reference: give at least one row, or none at all")
 
         say("compiling")
-        compiled.write_bytes(_compiled(fitted, features, reference_rows, accept_inexact))
-        opened = engine.load(compiled)
+        model_file.write_bytes(compiled(fitted, features, reference_rows, accept_inexact))
+        opened = engine.load(model_file)
         say("scoring what the features allow")
         scores = [score(opened, row, f"golden[{i}]") for i, row in enumerate(golden_rows)]
         probe(opened, golden_rows[0], features)
@@ -137,7 +137,7 @@ def publish_model(
             created_at=created_at or datetime.now(UTC),
             framework=_framework(opened),
             engine=Engine(format="fdm", version=engine.FORMAT_VERSION),
-            files=(_file(compiled, "model"), _file(source, "source")),
+            files=(_file(model_file, "model"), _file(source, "source")),
             features=tuple(features),
             golden=tuple(
                 Golden(
@@ -151,8 +151,8 @@ def publish_model(
             metrics={name: float(value) for name, value in (metrics or {}).items()},
             reasons=dict(reasons or {}),
         )
-        say(f"uploading {compiled.stat().st_size + source.stat().st_size:,} bytes")
-        sha256 = publish(store, manifest, {MODEL_FILE: compiled, SOURCE_FILE: source})
+        say(f"uploading {model_file.stat().st_size + source.stat().st_size:,} bytes")
+        sha256 = publish(store, manifest, {MODEL_FILE: model_file, SOURCE_FILE: source})
         return Published(manifest, sha256, opened.header.exactness, worst, explains=opened.explains)
 
 
@@ -169,29 +169,6 @@ def _require_names(features: Sequence[Feature]) -> None:
     names = [feature.name for feature in features]
     if not names or len(set(names)) != len(names):
         raise ManifestError("$.features", "give at least one, each with a name of its own")
-
-
-def _compiled(
-    fitted: Fitted, features: Sequence[Feature], reference: list[Row] | None, accept_inexact: bool
-) -> bytes:
-    """The compiled model: with reasons where there are reference rows and it can have any."""
-
-    def compiled(rows: list[Row] | None) -> bytes:
-        return compile_model(
-            fitted.estimator,
-            features,
-            positive=fitted.fraud,
-            reference=rows,
-            accept_inexact=accept_inexact,
-        )
-
-    try:
-        try:
-            return compiled(reference)
-        except NoReasons:
-            return compiled(None)
-    except Refused as error:
-        raise UnfitError(f"the model cannot be compiled. {error}") from error
 
 
 def _compared(opened: Model, fitted: Fitted, golden: list[Row], reference: list[Row]) -> float:

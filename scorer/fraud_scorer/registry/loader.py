@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fraud_scorer.artifact.store import Unavailable
-from fraud_scorer.registry.load import load
 from fraud_scorer.registry.loaded import LoadedModel
 from fraud_scorer.registry.source import Source
 
@@ -46,4 +45,4 @@ async def load_patiently(
 
 def _load(source: Source, workspace: Path | None) -> LoadedModel:
     with tempfile.TemporaryDirectory(prefix="fraud-scorer-", dir=workspace) as folder:
-        return load(source.open_store(), source.wanted, source.revision, Path(folder))
+        return source.load(Path(folder))

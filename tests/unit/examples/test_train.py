@@ -53,6 +53,7 @@ def test_a_published_model_is_whole(tmp_path: Path, model: list[str]) -> None:
     assert scores[0] < 0.05
     assert scores[-1] > 0.5
 
+    assert manifest.reasons.keys() == set(NAMES)
     assert manifest.thresholds is not None
     assert manifest.reference is not None
     assert manifest.reference.features.keys() == set(NAMES)

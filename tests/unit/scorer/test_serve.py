@@ -272,7 +272,7 @@ def test_a_folder_is_served_on_a_laptop(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "one of the arguments --plan model_dir is required"),
+        ([], "one of the arguments --plan MODEL is required"),
         (["--plan=/nowhere/plan.json"], "cannot read the model plan /nowhere/plan.json"),
         (["/nowhere"], "name a version's own folder"),
         (["--listen=8080", "/nowhere"], "is not like 127.0.0.1:8080"),
