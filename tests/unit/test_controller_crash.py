@@ -3,139 +3,87 @@ every life of a detector ends in the same state as one that nothing disturbed.""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from fraud_operator.runtime import kinds
-from tests.support.kube import Crash, Write, refusal
-from tests.support.world import NAME, NAMESPACE, SCORER, World, detector, version
-
-Step = Callable[[World], None]
-
-
-def create(world: World) -> None:
-    world.kube.put(detector())
-
-
-def scale(world: World) -> None:
-    world.change(scorer={"replicas": 5})
-
-
-def release(world: World) -> None:
-    world.publish(version("v2", day=2), version("v1"))
+from tests.support.closing import say
+from tests.support.lives import (
+    LIVES,
+    STEPS,
+    TROUBLES,
+    Disturbance,
+    Step,
+    create,
+    create_autoscaled,
+    live,
+    rest,
+)
+from tests.support.world import World
 
 
-def release_damaged(world: World) -> None:
-    world.refused["v3"] = "DigestMismatch"
-    world.publish(version("v3", day=3), version("v2", day=2), version("v1"))
+@pytest.fixture(scope="module")
+def points() -> Iterator[Counter[str]]:
+    """At how many writes each trouble struck; told at the end of the run."""
+    struck: Counter[str] = Counter()
+    yield struck
+    say("crash points", (f"{trouble}: {number:,}" for trouble, number in struck.items()))
+    say("crash points", [f"in all: {struck.total():,}"])
 
 
-def tamper(world: World) -> None:
-    def edit(obj: dict[str, Any]) -> None:
-        obj["spec"]["replicas"] = 9
-
-    world.edit(kinds.DEPLOYMENT, SCORER, edit, "kubectl")
-    world.kube.remove(kinds.SERVICE, NAMESPACE, SCORER)
-
-
-def autoscale(world: World) -> None:
-    world.change(scorer={}, autoscaling={"minReplicas": 3, "maxReplicas": 6})
-
-
-def stop_autoscaling(world: World) -> None:
-    world.change(scorer={"replicas": 4}, autoscaling=None)
-
-
-def recreate(world: World) -> None:
-    world.kube.remove(kinds.FRAUD_DETECTOR, NAMESPACE, NAME)
-    world.kube.put(detector())
-
-
-LIVES: dict[str, tuple[Step, ...]] = {
-    "models": (create, release, release_damaged),
-    "scaling": (create, autoscale, stop_autoscaling),
-    "repairs": (create, scale, tamper, recreate),
-}
-
-
-@dataclass
-class Disturbance:
-    """Something that happens at the write with this number, once."""
-
-    at: int
-    after: bool
-    error: BaseException
-    seen: int = 0
-    happened: bool = False
-
-    def before(self, write: Write) -> None:
-        self.seen += 1
-        if self.seen == self.at and not self.after:
-            self._strike()
-
-    def afterwards(self, write: Write) -> None:
-        if self.seen == self.at and self.after:
-            self._strike()
-
-    def _strike(self) -> None:
-        if not self.happened:
-            self.happened = True
-            raise self.error
-
-
-async def live(steps: tuple[Step, ...], disturbance: Disturbance | None = None) -> World:
-    """A life, with a new operator process after each crash."""
-    world = World()
-    if disturbance is not None:
-        world.kube.before, world.kube.after = disturbance.before, disturbance.afterwards
-    for step in steps:
-        step(world)
-        try:
-            await world.settle()
-        except Crash:
-            world.start()
-            await world.settle()
-    return world
-
-
-TROUBLES: dict[str, tuple[bool, Callable[[], BaseException]]] = {
-    "crash-before": (False, Crash),
-    "crash-after": (True, Crash),
-    "silence-after": (True, lambda: refusal(0, "Unreachable")),
-    "409": (False, lambda: refusal(409, "Conflict")),
-    "429": (False, lambda: refusal(429, "TooManyRequests")),
-    "500": (False, lambda: refusal(500, "InternalError")),
-}
-"""Whether it strikes after the write took effect, and with what."""
-FAST = {"crash-after"}
-"""Dying after one write is nearly dying before the next, so the rest is in `make test-long`."""
-
-
-async def undisturbed(steps: tuple[Step, ...]) -> tuple[Any, int]:
-    world = await live(steps)
-    return world.kube.state(), len(world.kube.writes)
+async def undisturbed(steps: tuple[Step, ...]) -> tuple[list[Any], int]:
+    """The states after each step, and the number of writes."""
+    states, world = await live(steps)
+    return states, len(world.kube.writes)
 
 
 @pytest.mark.parametrize("life", LIVES)
-@pytest.mark.parametrize(
-    "trouble",
-    [pytest.param(name, marks=() if name in FAST else pytest.mark.long) for name in TROUBLES],
-)
+@pytest.mark.parametrize("trouble", TROUBLES)
 async def test_a_life_ends_in_the_same_state_whatever_happens_at_any_write(
-    life: str, trouble: str
+    life: str, trouble: str, points: Counter[str]
 ) -> None:
     expected, writes = await undisturbed(LIVES[life])
     assert writes > 12
-    after, error = TROUBLES[trouble]
     for at in range(1, writes + 1):
-        disturbance = Disturbance(at, after, error())
-        world = await live(LIVES[life], disturbance)
+        disturbance = Disturbance(at, trouble)
+        states, _ = await live(LIVES[life], disturbance)
         assert disturbance.happened, f"write {at} did not come to pass"
-        assert world.kube.state() == expected, f"{trouble} at write {at} ends differently"
-    print(f"{life}, {trouble}: {writes} points")
+        assert states == expected, f"{trouble} at write {at} ends differently"
+        points[trouble] += 1
+
+
+steps = st.tuples(
+    st.sampled_from((create, create_autoscaled)), st.lists(st.sampled_from(STEPS), max_size=7)
+).map(lambda life: (life[0], *life[1]))
+troubles = st.lists(
+    st.tuples(st.floats(0, 1, exclude_max=True), st.sampled_from(sorted(TROUBLES))),
+    min_size=1,
+    max_size=4,
+)
+"""What strikes, and at which part of the undisturbed life's writes."""
+
+
+@pytest.mark.parametrize(
+    "lives", [40, pytest.param(1000, marks=pytest.mark.long)], ids=["few", "many"]
+)
+def test_random_lives_with_several_troubles_end_as_undisturbed_ones(
+    lives: int, points: Counter[str]
+) -> None:
+    @settings(max_examples=lives, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(steps, troubles)
+    def lived(steps: tuple[Step, ...], troubles: list[tuple[float, str]]) -> None:
+        expected, writes = asyncio.run(undisturbed(steps))
+        due = [Disturbance(1 + int(part * writes), trouble) for part, trouble in troubles]
+        states, _ = asyncio.run(live(steps, *due))
+        points["several of these in a random life"] += sum(one.happened for one in due)
+        assert states == expected
+
+    lived()
 
 
 async def test_writes_are_the_same_with_and_without_a_restart_between_steps() -> None:
@@ -144,7 +92,7 @@ async def test_writes_are_the_same_with_and_without_a_restart_between_steps() ->
     world = World()
     for step in steps:
         step(world)
-        await world.settle()
+        await rest(world)
         world.start()
-        await world.settle()
+        await rest(world)
     assert len(world.kube.writes) == writes

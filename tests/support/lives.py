@@ -1,0 +1,220 @@
+"""Lives of a detector: what people, stores and machines do, and what may strike the operator.
+
+A step changes something and waits for nothing; `live` lets the operator come to rest after each.
+Disturbances strike at single writes: the process ends before or after one, or the API server
+answers something else than it should.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fraud_operator.runtime import kinds
+from tests.support.kube import Crash, Id, Write, refusal
+from tests.support.world import NAME, NAMESPACE, SCORER, World, detector, version
+
+Step = Callable[[World], None]
+_PAUSE_SECONDS = 400.0
+"""Between steps: so that putting back what somebody did is never the third time in five minutes,
+which a new process would not know of."""
+
+
+def create(world: World) -> None:
+    if not exists(world):
+        world.kube.put(detector())
+
+
+def create_autoscaled(world: World) -> None:
+    if not exists(world):
+        world.kube.put(detector(scorer={}, autoscaling={"minReplicas": 3, "maxReplicas": 6}))
+
+
+def scale(world: World) -> None:
+    change(world, scorer={"replicas": 5}, autoscaling=None)
+
+
+def reshape(world: World) -> None:
+    """Other pods: every one of them is replaced."""
+    environment = [{"name": "LOG_LEVEL", "value": "debug"}]
+    change(world, scorer={"replicas": 3, "extraEnv": environment}, autoscaling=None)
+
+
+def autoscale(world: World) -> None:
+    change(world, scorer={}, autoscaling={"minReplicas": 3, "maxReplicas": 6})
+
+
+def stop_autoscaling(world: World) -> None:
+    change(world, scorer={"replicas": 4}, autoscaling=None)
+
+
+def release(world: World) -> None:
+    world.publish(version("v2", day=2), version("v1"))
+
+
+def release_damaged(world: World) -> None:
+    world.refused["v3"] = "DigestMismatch"
+    world.publish(version("v3", day=3), version("v2", day=2), version("v1"))
+
+
+def withdraw(world: World) -> None:
+    world.publish(version("v1"))
+
+
+def scale_by_hand(world: World) -> None:
+    def edit(obj: dict[str, Any]) -> None:
+        obj["spec"]["replicas"] = 9
+
+    if ("Deployment", SCORER) in world.children():
+        world.edit(kinds.DEPLOYMENT, SCORER, edit, "kubectl")
+
+
+def lose_a_child(world: World) -> None:
+    if ("Service", SCORER) in world.children():
+        world.kube.remove(kinds.SERVICE, NAMESPACE, SCORER)
+
+
+def tamper(world: World) -> None:
+    scale_by_hand(world)
+    lose_a_child(world)
+
+
+def misspell(world: World) -> None:
+    """What an API server without CEL would let pass."""
+    change(world, scorer={"replicas": "many"}, autoscaling=None)
+
+
+def name_a_missing_secret(world: World) -> None:
+    change(world, model=_model(credentialsSecret="model-store"))
+
+
+def make_the_secret(world: World) -> None:
+    world.kube.put(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "model-store", "namespace": NAMESPACE},
+            "data": {"accessKeyID": "YQ==", "secretAccessKey": "Yg=="},
+        }
+    )
+
+
+def suspend(world: World) -> None:
+    change(world, suspend=True)
+
+
+def resume(world: World) -> None:
+    change(world, suspend=None)
+
+
+def delete(world: World) -> None:
+    if exists(world):
+        world.kube.remove(kinds.FRAUD_DETECTOR, NAMESPACE, NAME)
+
+
+def recreate(world: World) -> None:
+    """Before the garbage collector came."""
+    delete(world)
+    create(world)
+
+
+STEPS: Sequence[Step] = (
+    create, create_autoscaled, scale, reshape, autoscale, stop_autoscaling, release,
+    release_damaged, withdraw, scale_by_hand, lose_a_child, misspell, name_a_missing_secret,
+    make_the_secret, suspend, resume, delete, recreate,
+)  # fmt: skip
+
+LIVES: dict[str, tuple[Step, ...]] = {
+    "models": (create, release, release_damaged, delete),
+    "scaling": (create, scale, autoscale, stop_autoscaling, delete),
+    "autoscaled": (create_autoscaled, scale_by_hand, lose_a_child, stop_autoscaling, delete),
+    "repairs": (create, scale, tamper, recreate, delete),
+    "mistakes": (create, name_a_missing_secret, make_the_secret, misspell, reshape, delete),
+    "leave": (create, suspend, tamper, resume, delete, create),
+}
+
+
+def exists(world: World) -> bool:
+    """Whether there is a detector."""
+    return ("FraudDetector", NAMESPACE, NAME) in world.kube.objects
+
+
+def change(world: World, **spec: Any) -> None:
+    """Edit the detector, where there is one."""
+    if exists(world):
+        world.change(**spec)
+
+
+def _model(**source: str) -> dict[str, Any]:
+    s3 = detector()["spec"]["model"]["source"]["s3"]
+    return {"source": {"s3": {**s3, **source}}}
+
+
+TROUBLES: dict[str, tuple[bool, Callable[[], BaseException]]] = {
+    "crash-before": (False, Crash),
+    "crash-after": (True, Crash),
+    "silence-after": (True, lambda: refusal(0, "Unreachable")),
+    "409": (False, lambda: refusal(409, "Conflict")),
+    "429": (False, lambda: refusal(429, "TooManyRequests")),
+    "500": (False, lambda: refusal(500, "InternalError")),
+}
+"""Whether it strikes after the write took effect, and with what."""
+
+
+@dataclass
+class Disturbance:
+    """A trouble that strikes once, at the write with the number `at` (from 1)."""
+
+    at: int
+    trouble: str
+    happened: bool = False
+
+
+class Disturbances:
+    """Counts the writes of a world, and strikes where it is due."""
+
+    def __init__(self, world: World, due: Iterable[Disturbance]) -> None:
+        self._due = list(due)
+        self._seen = 0
+        world.kube.before, world.kube.after = self._before, self._after
+
+    def _before(self, write: Write) -> None:
+        self._seen += 1
+        self._strike(after=False)
+
+    def _after(self, write: Write) -> None:
+        self._strike(after=True)
+
+    def _strike(self, *, after: bool) -> None:
+        for one in self._due:
+            strikes_after, error = TROUBLES[one.trouble]
+            if one.at == self._seen and strikes_after == after and not one.happened:
+                one.happened = True
+                raise error()
+
+
+async def live(
+    steps: Iterable[Step], *disturbances: Disturbance
+) -> tuple[list[dict[Id, Any]], World]:
+    """A life, with a new operator process after each crash: the states after each step, and the
+    world as it is at the end."""
+    world = World()
+    Disturbances(world, disturbances)
+    states = []
+    for step in steps:
+        step(world)
+        await rest(world)
+        world.now += _PAUSE_SECONDS
+        await rest(world)
+        states.append(world.kube.state())
+    return states, world
+
+
+async def rest(world: World) -> None:
+    """Until nothing moves any more, whatever it takes."""
+    while True:
+        try:
+            return await world.settle()
+        except Crash:
+            world.start()
