@@ -171,13 +171,18 @@ class Controller:
     async def _publish(
         self, obj: Mapping[str, Any], wanted: Plan, events: Iterable[Event] = ()
     ) -> Mapping[str, Any]:
-        """Write the status where it differs, then record what happened; the object afterwards."""
+        """Record what was done, write the status where it differs, and record what that changed;
+        the object afterwards."""
+        await self._record(obj, events)
         written = await write_status(self.kube, self.store, obj, wanted.status)
-        transitions = wanted.events if written is not obj else ()
-        for event in (*events, *transitions):
-            log.info("%s: %s", event.reason, event.message)
-            await self.recorder.record(written, event)
+        if written is not obj:
+            await self._record(written, wanted.events)
         return written
+
+    async def _record(self, obj: Mapping[str, Any], events: Iterable[Event]) -> None:
+        for event in events:
+            log.info("%s: %s", event.reason, event.message)
+            await self.recorder.record(obj, event)
 
 
 def _complain(applied: Applied) -> None:

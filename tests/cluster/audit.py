@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ class Entry:
     uri: str
     user_agent: str
     stage: str
+    received: datetime
+    answered: datetime
+    """Both by the API server's clock."""
 
     @property
     def writes(self) -> bool:
@@ -100,4 +104,6 @@ def _entry(event: dict[str, Any]) -> Entry:
         uri=event["requestURI"],
         user_agent=event.get("userAgent", ""),
         stage=event["stage"],
+        received=datetime.fromisoformat(event["requestReceivedTimestamp"]),
+        answered=datetime.fromisoformat(event["stageTimestamp"]),
     )

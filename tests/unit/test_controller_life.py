@@ -114,6 +114,33 @@ async def test_a_deleted_child_comes_back(world: World, kind: kinds.Kind) -> Non
     await world.settle()
     assert world.read(kind, name)["metadata"]["uid"] != uid
     assert world.condition("Ready")[0] == "True"
+    (said,) = world.events("DriftReverted")
+    assert f"somebody deleted {kind.kind} {name}" in said
+
+
+async def test_what_the_operator_deletes_itself_is_nobodys_fault(world: World) -> None:
+    scaling = {"minReplicas": 2, "maxReplicas": 4}
+    for autoscaling in (scaling, None, scaling):
+        world.change(scorer={}, autoscaling=autoscaling)
+        await world.settle()
+    assert ("HorizontalPodAutoscaler", SCORER) in world.children()
+    world.kube.remove(kinds.FRAUD_DETECTOR, NAMESPACE, NAME)
+    world.kube.put(detector())
+    await world.settle()
+    assert ("Service", SCORER) in world.children()
+    assert world.events("DriftReverted") == []
+
+
+async def test_drift_is_told_though_the_status_cannot_be_written(world: World) -> None:
+    def before(write: Any) -> None:
+        if write.verb == "status":
+            raise refusal(500, "InternalError")
+
+    world.kube.before = before
+    world.kube.remove(kinds.DEPLOYMENT, NAMESPACE, SCORER)
+    await world.settle()
+    (said,) = world.events("DriftReverted")
+    assert f"somebody deleted Deployment {SCORER}" in said
 
 
 async def test_an_owner_reference_that_was_taken_is_given_back(world: World) -> None:

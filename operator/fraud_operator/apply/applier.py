@@ -43,7 +43,7 @@ class Applied:
 
     results: Sequence[ChildResult]
     events: Sequence[Event] = ()
-    """One for each child that somebody else had changed and that was put back."""
+    """One for each child that somebody else had changed or deleted and that was put back."""
     again_after: float | None = None
     """Seconds until a contended child is to be tried again."""
 
@@ -70,6 +70,8 @@ class _Run:
     key: Key
     uid: str
     children: Mapping[ChildKey, Manifested]
+    had: frozenset[ChildKey]
+    """What was there when it was applied last: what is missing of it now, somebody deleted."""
     events: list[Event] = field(default_factory=list)
     again_after: float | None = None
 
@@ -82,6 +84,9 @@ class Applier:
         self._store = store
         self._contention = contention
         self._never_owned: dict[str, frozenset[fields.Path]] = {}
+        self._had: dict[Key, tuple[str, frozenset[ChildKey]]] = {}
+        """Per detector, with its uid. In memory only: what is deleted while no operator runs comes
+        back all the same, and nobody says that it was gone."""
 
     async def apply(
         self,
@@ -91,7 +96,8 @@ class Applier:
         children: Mapping[ChildKey, Manifested],
     ) -> Applied:
         """Make `objects` of the detector `key` with that `uid` so. Raises WritesForbidden only."""
-        run = _Run(key, uid, children)
+        of, had = self._had.get(key, (uid, frozenset()))
+        run = _Run(key, uid, children, had if of == uid else frozenset())
         results: list[ChildResult] = []
         broken: set[str] = set()
         ordered = sorted(objects, key=lambda desired: desired.phase)
@@ -99,11 +105,13 @@ class Applier:
             of_phase = [await self._one(run, desired, broken) for desired in phase]
             broken |= {one.component for one in of_phase if one.outcome in ("Conflict", "Failed")}
             results += of_phase
+        self._had[key] = (uid, _there(run, results))
         return Applied(results, run.events, run.again_after)
 
     def forget(self, key: Key) -> None:
         """The detector is gone."""
         self._contention.forget(key)
+        self._had.pop(key, None)
 
     async def _one(self, run: _Run, desired: Desired, broken: set[str]) -> ChildResult:
         kind, name = desired.manifest["kind"], desired.manifest["metadata"]["name"]
@@ -131,6 +139,14 @@ class Applier:
                     raise
             else:
                 await self._hold_replicas(desired, made)
+                if (result.kind, result.name) in run.had:
+                    # Who deleted an object, the API server tells in its audit log only.
+                    _reverted(
+                        run,
+                        result,
+                        f"somebody deleted {result.kind} {result.name}; made anew: change the"
+                        " FraudDetector, or delete it, instead",
+                    )
                 return replace(result, outcome="Applied")
 
         whose = ownership(live, detector=run.key.name, uid=run.uid)
@@ -196,15 +212,11 @@ class Applier:
         made = await self._write(manifest, force=True, uid=uid)
         await self._hold_replicas(desired, made)
         self._contention.reverted(run.key, result.kind, result.name, managers)
-        metrics.REVERTS.labels(result.kind).inc()
-        run.events.append(
-            Event(
-                "Warning",
-                "DriftReverted",
-                f"{', '.join(managers)} changed {_listed(drift)} of {result.kind} {result.name};"
-                " put back: change the FraudDetector instead",
-                action="Revert",
-            )
+        _reverted(
+            run,
+            result,
+            f"{', '.join(managers)} changed {_listed(drift)} of {result.kind} {result.name};"
+            " put back: change the FraudDetector instead",
         )
         return replace(result, outcome="Applied")
 
@@ -248,6 +260,21 @@ class Applier:
             self._store.put(kind, live)
         else:
             self._store.lose(kind, meta["namespace"], meta["name"])
+
+
+def _there(run: _Run, results: Sequence[ChildResult]) -> frozenset[ChildKey]:
+    """The wanted children that are there now, and those that could not yet be brought back."""
+    there = {
+        (one.kind, one.name)
+        for one in results
+        if one.outcome in ("Applied", "Unchanged", "Contended")
+    }
+    return frozenset(there | (run.had & {(one.kind, one.name) for one in results}))
+
+
+def _reverted(run: _Run, result: ChildResult, message: str) -> None:
+    metrics.REVERTS.labels(result.kind).inc()
+    run.events.append(Event("Warning", "DriftReverted", message, action="Revert"))
 
 
 def _hashed(manifest: Manifested) -> Manifested:
