@@ -23,6 +23,7 @@ import yaml
 from fraud_operator.install import objects as install
 from tests.cluster import Cluster
 
+ROOT = Path(__file__).parents[2]
 T = TypeVar("T")
 SCORER_IMAGE = "registry.example/fraudops/scorer:1"
 
@@ -116,9 +117,11 @@ class Installation:
             path.chmod(0o600)
         return path
 
-    def operator(self, name: str = "operator", *flags: str) -> Operator:
+    def operator(
+        self, name: str = "operator", *flags: str, module: str = "fraud_operator.cli.main"
+    ) -> Operator:
         """Start an operator of the installation."""
-        return Operator(self, name, flags)
+        return Operator(self, name, flags, module)
 
 
 def installed(cluster: Cluster, namespace: str, folder: Path) -> Installation:
@@ -138,11 +141,11 @@ def installed(cluster: Cluster, namespace: str, folder: Path) -> Installation:
 class Operator:
     """A running `fraud-operator run`. Use as a context manager, or call `stop`."""
 
-    def __init__(self, at: Installation, name: str, flags: Sequence[str]) -> None:
+    def __init__(self, at: Installation, name: str, flags: Sequence[str], module: str) -> None:
         self.name = name
         self.log = at.folder / f"{name}.log"
         command = [
-            sys.executable, "-m", "fraud_operator.cli.main", "run",
+            sys.executable, "-m", module, "run",
             f"--kubeconfig={at.kubeconfig()}", f"--scorer-image={SCORER_IMAGE}",
             f"--namespaces={at.namespace}", f"--lease-namespace={at.namespace}",
             f"--identity={name}", "--listen=127.0.0.1:0", "--log-level=debug", *flags,
@@ -150,7 +153,9 @@ class Operator:
         # Nothing of this machine's clouds: the operator must not need it, nor find it.
         environment = {"PATH": os.environ["PATH"], "HOME": str(at.folder)}
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, stderr=log, stdout=log, env=environment)
+            self.process = subprocess.Popen(
+                command, stderr=log, stdout=log, env=environment, cwd=ROOT
+            )
 
     def __enter__(self) -> Operator:
         return self
