@@ -83,7 +83,12 @@ FULL: Mapping[str, Any] = {
             {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "tokens", "key": "one"}}},
         ],
     },
-    "autoscaling": {"minReplicas": 4, "maxReplicas": 12, "cpuUtilization": 60},
+    "autoscaling": {
+        "minReplicas": 4,
+        "maxReplicas": 12,
+        "cpuUtilization": 60,
+        "scaleDownStabilizationSeconds": 0,
+    },
 }
 
 

@@ -35,6 +35,13 @@ class Autoscaling(Fields):
     memory_utilization: Percent | None = Field(
         None, description="Percent of the memory request to scale for. Not set: 80."
     )
+    scale_down_stabilization_seconds: Annotated[int, Field(ge=0, le=3600)] | None = Field(
+        None,
+        description=(
+            "For how many seconds fewer pods must have been enough before one is taken away."
+            " Not set: 300."
+        ),
+    )
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(

@@ -109,6 +109,9 @@ class EffectiveAutoscaling(Fields):
     max_replicas: Replicas = Field(description="Most scorer pods.")
     cpu_utilization: Percent = Field(description="Percent of the CPU request to scale for.")
     memory_utilization: Percent = Field(description="Percent of the memory request to scale for.")
+    scale_down_stabilization_seconds: int = Field(
+        description="For how long fewer pods must have been enough before one is taken away."
+    )
 
 
 class Effective(Fields):

@@ -23,6 +23,7 @@ DEFAULT_MAX_UNAVAILABLE = "10%"
 DEFAULT_GRACE_SECONDS = 30
 DEFAULT_CPU_UTILIZATION = 70
 DEFAULT_MEMORY_UTILIZATION = 80
+DEFAULT_STABILIZATION_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Scaling:
     max_replicas: int
     cpu_utilization: int
     memory_utilization: int
+    stabilization_seconds: int
+    """Before a pod is taken away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ class Effective:
                 "maxReplicas": self.autoscaling.max_replicas,
                 "cpuUtilization": self.autoscaling.cpu_utilization,
                 "memoryUtilization": self.autoscaling.memory_utilization,
+                "scaleDownStabilizationSeconds": self.autoscaling.stabilization_seconds,
             }
         return shown
 
@@ -140,6 +144,9 @@ def _scaling(spec: Autoscaling | None, row: Row) -> Scaling | None:
         max_replicas=most,
         cpu_utilization=spec.cpu_utilization or DEFAULT_CPU_UTILIZATION,
         memory_utilization=spec.memory_utilization or DEFAULT_MEMORY_UTILIZATION,
+        stabilization_seconds=DEFAULT_STABILIZATION_SECONDS
+        if spec.scale_down_stabilization_seconds is None
+        else spec.scale_down_stabilization_seconds,
     )
 
 

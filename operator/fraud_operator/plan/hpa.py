@@ -9,27 +9,6 @@ from fraud_operator.plan.children import metadata, scorer_name
 from fraud_operator.plan.effective import Scaling
 from fraud_operator.plan.types import Manifested
 
-_BEHAVIOUR = {
-    # Traffic doubles within minutes when it does; a pod is ready in seconds.
-    "scaleUp": {
-        "stabilizationWindowSeconds": 0,
-        "selectPolicy": "Max",
-        "policies": [
-            {"type": "Percent", "value": 100, "periodSeconds": 15},
-            {"type": "Pods", "value": 4, "periodSeconds": 15},
-        ],
-    },
-    # A lull of five minutes is none: capacity goes slowly, a tenth a minute.
-    "scaleDown": {
-        "stabilizationWindowSeconds": 300,
-        "selectPolicy": "Max",
-        "policies": [
-            {"type": "Percent", "value": 10, "periodSeconds": 60},
-            {"type": "Pods", "value": 1, "periodSeconds": 60},
-        ],
-    },
-}
-
 
 def horizontal_pod_autoscaler(detector: FraudDetector, scaling: Scaling) -> Manifested:
     """Only where `spec.autoscaling` is set."""
@@ -49,7 +28,7 @@ def horizontal_pod_autoscaler(detector: FraudDetector, scaling: Scaling) -> Mani
                 _utilization("cpu", scaling.cpu_utilization),
                 _utilization("memory", scaling.memory_utilization),
             ],
-            "behavior": _BEHAVIOUR,
+            "behavior": _behaviour(scaling),
         },
     }
 
@@ -60,5 +39,28 @@ def _utilization(resource: str, percent: int) -> dict[str, Any]:
         "resource": {
             "name": resource,
             "target": {"type": "Utilization", "averageUtilization": percent},
+        },
+    }
+
+
+def _behaviour(scaling: Scaling) -> dict[str, Any]:
+    return {
+        # Traffic doubles within minutes when it does; a pod is ready in seconds.
+        "scaleUp": {
+            "stabilizationWindowSeconds": 0,
+            "selectPolicy": "Max",
+            "policies": [
+                {"type": "Percent", "value": 100, "periodSeconds": 15},
+                {"type": "Pods", "value": 4, "periodSeconds": 15},
+            ],
+        },
+        # A lull of five minutes is none: capacity goes slowly, a tenth a minute.
+        "scaleDown": {
+            "stabilizationWindowSeconds": scaling.stabilization_seconds,
+            "selectPolicy": "Max",
+            "policies": [
+                {"type": "Percent", "value": 10, "periodSeconds": 60},
+                {"type": "Pods", "value": 1, "periodSeconds": 60},
+            ],
         },
     }

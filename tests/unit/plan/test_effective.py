@@ -54,6 +54,7 @@ def test_everything_set():
             "maxReplicas": 12,
             "cpuUtilization": 60,
             "memoryUtilization": 80,
+            "scaleDownStabilizationSeconds": 0,
         },
     }
 
