@@ -165,10 +165,14 @@ class _Process:
         lease = Lease(
             self.kube, self.lease_namespace, self.settings.lease_name, self.settings.identity
         )
+        led_before = False
         while await _unless(stop, self._acquire(lease)):
+            kube = self.kube.guarded(lease.check)
             working = asyncio.create_task(
-                self._reconcile_all(self.kube.guarded(lease.check), stop), name="reconcile"
+                self._look_again(kube, stop) if led_before else self._reconcile_all(kube, stop),
+                name="reconcile",
             )
+            led_before = True
             keeping = asyncio.create_task(lease.keep(), name="keep the Lease")
             await _either(stop, working, keeping)
             if stop.is_set():
@@ -190,6 +194,12 @@ class _Process:
                 " create it, name another with --lease-namespace, or run alone with"
                 " --leader-election=false"
             ) from None
+
+    async def _look_again(self, kube: HttpKube, stop: asyncio.Event) -> None:
+        """A term after one that was lost: mostly because the API server was away, and then the
+        watches have missed something and may not be back yet."""
+        await self.complete_view()
+        await self._reconcile_all(kube, stop)
 
     async def _reconcile_all(self, kube: HttpKube, stop: asyncio.Event) -> None:
         """One term as the leader. Nothing of an earlier term is known here but the view."""

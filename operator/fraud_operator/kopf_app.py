@@ -51,7 +51,8 @@ Seen = Callable[[Kind, str | None, dict[str, Any]], None]
 USER_AGENT = "fraud-operator-watch"
 """In the API server's audit log: so that it can be shown that kopf writes nothing."""
 _CHUNK = 250
-_LONGEST_PAUSE = 30.0
+_LONGEST_PAUSE = 10.0
+"""Between attempts on an API server that is away: all watches are less than one a second."""
 _PATIENCE_SECONDS = 5.0
 
 
