@@ -199,7 +199,9 @@ class ControlPlane:
                 f"--kubelet-certificate-authority={self.authority.pair.cert}",
                 "--kubelet-preferred-address-types=InternalIP",
                 "--authorization-mode=Node,RBAC",
-                "--enable-admission-plugins=NodeRestriction",
+                # The second is on in many production clusters: who sets an ownerReference needs the
+                # right to delete the object, and where it blocks, to the owner's finalizers.
+                "--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement",
                 "--allow-privileged",
                 f"--service-cluster-ip-range={SERVICE_CIDR}",
                 "--service-account-issuer=https://kubernetes.default.svc.cluster.local",

@@ -124,10 +124,14 @@ class Installation:
         return Operator(self, name, flags, module)
 
 
-def installed(cluster: Cluster, namespace: str, folder: Path) -> Installation:
-    """Install everything but the operator's Deployment."""
+def installed(cluster: Cluster, namespace: str, folder: Path, *others: str) -> Installation:
+    """Install everything but the operator's Deployment, to look after its own namespace and
+    `others`."""
     options = install.Options(
-        namespace=namespace, image="-", scorer_image=SCORER_IMAGE, watched=namespace
+        namespace=namespace,
+        image="-",
+        scorer_image=SCORER_IMAGE,
+        watched=",".join((namespace, *others)),
     )
     kinds = {"ServiceAccount", "ClusterRole", "Role", "RoleBinding"}
     manifests = [one for one in install.objects(options) if one["kind"] in kinds]
