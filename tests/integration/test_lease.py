@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
 from tests.cluster.audit import AuditLog
 from tests.support.bucket import Bucket
+from tests.support.closing import say
 from tests.support.process import Installation, Operator, wait_for
 
 
@@ -39,17 +39,24 @@ def holder(installation: Installation) -> str:
     )
 
 
+def lease(installation: Installation, field: str) -> datetime:
+    """One of the times that are written in it."""
+    return datetime.fromisoformat(
+        installation.kubectl(
+            "get", "lease", "fraud-operator", f"--output=jsonpath={{.spec.{field}}}"
+        )
+    )
+
+
 def takeover_seconds(installation: Installation, leader: str, successor: str) -> float:
     """Between the last renewal (or release) by the one and the first write by the other."""
     end = time.monotonic() + 40
     last = None
     while time.monotonic() < end:
-        lease = json.loads(installation.kubectl("get", "lease", "fraud-operator", "-o", "json"))
-        if lease["spec"]["holderIdentity"] == successor:
+        if holder(installation) == successor:
             assert last is not None
-            acquired = datetime.fromisoformat(lease["spec"]["acquireTime"])
-            return (acquired - last).total_seconds()
-        last = datetime.fromisoformat(lease["spec"]["renewTime"])
+            return (lease(installation, "acquireTime") - last).total_seconds()
+        last = lease(installation, "renewTime")
         time.sleep(0.2)
     raise AssertionError(f"{successor} never took over from {leader}")
 
@@ -64,10 +71,12 @@ def test_a_stopped_leader_is_followed_at_once(
     installation: Installation, pair: tuple[Operator, Operator]
 ) -> None:
     leader, standby = pair
+    stopped = datetime.now(UTC)
     leader.process.terminate()
-    stopped = time.monotonic()
     wait_for("the standby leads", lambda: holder(installation) == "second", seconds=10)
-    assert time.monotonic() - stopped < 6  # 3 s, and a busy machine
+    took = (lease(installation, "acquireTime") - stopped).total_seconds()
+    assert took < 3
+    say("leaders", [f"one that is stopped is followed after {took:.1f} s"])
     assert leader.process.wait(20) == 0
     wait_for("it knows", standby.leads)
     works(installation)
@@ -81,6 +90,7 @@ def test_a_killed_leader_is_followed_when_its_hold_has_ended(
     leader.process.wait()
     took = takeover_seconds(installation, "first", "second")
     assert 9 < took < 15
+    say("leaders", [f"one that is killed is followed after {took:.1f} s"])
     wait_for("it knows", standby.leads)
     writes = [
         entry
@@ -91,8 +101,9 @@ def test_a_killed_leader_is_followed_when_its_hold_has_ended(
     works(installation)
 
 
+@pytest.mark.parametrize("least", [0.0, pytest.param(60.0, marks=pytest.mark.long)])
 def test_a_paused_leader_does_no_harm_on_waking(
-    installation: Installation, pair: tuple[Operator, Operator]
+    installation: Installation, pair: tuple[Operator, Operator], least: float
 ) -> None:
     """Both are the same user to the API server, so each is asked what it sent."""
     leader, standby = pair
@@ -106,6 +117,7 @@ def test_a_paused_leader_does_no_harm_on_waking(
     wait_for("the leader has nothing left to do", quiet)
     assert written[-1] > 0
     leader.send(signal.SIGSTOP)
+    paused = time.monotonic()
     wait_for("the standby leads", lambda: holder(installation) == "second", seconds=20)
     wait_for("it knows", standby.leads)
     # What it would carry out if it still thought that it leads.
@@ -116,6 +128,7 @@ def test_a_paused_leader_does_no_harm_on_waking(
         return found is not None and found["spec"]["replicas"] == 3
 
     wait_for("the new leader works", scaled, seconds=15)
+    time.sleep(max(0.0, paused + least - time.monotonic()))  # connections may die of it
     leader.send(signal.SIGCONT)
     wait_for(
         "the old one notices",
