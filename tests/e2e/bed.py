@@ -191,15 +191,7 @@ class Bed:
     def score(self, name: str, transaction_id: str, features: Mapping[str, Any]) -> Any:
         """The answer to one transaction, through the Service."""
         status, answer = self.post(
-            f"http://{name}-scorer/v1/score",
-            {
-                "transaction_id": transaction_id,
-                "event_time": "2026-01-01T12:00:00Z",
-                "entities": {"customer": "c1", "terminal": "t1"},
-                "amount_minor": 1999,
-                "currency": "EUR",
-                "features": features,
-            },
+            f"http://{name}-scorer/v1/score", transaction(transaction_id, features)
         )
         assert status == 200, answer
         return answer
@@ -209,6 +201,18 @@ class Bed:
         said = self.kubectl("exec", CLIENT, "--", "python3", "-c", POST, url, json.dumps(body))
         status, answer = json.loads(said)
         return status, answer
+
+
+def transaction(transaction_id: str, features: Mapping[str, Any]) -> dict[str, Any]:
+    """What is asked to be scored."""
+    return {
+        "transaction_id": transaction_id,
+        "event_time": "2026-01-01T12:00:00Z",
+        "entities": {"customer": "c1", "terminal": "t1"},
+        "amount_minor": 1999,
+        "currency": "EUR",
+        "features": features,
+    }
 
 
 @contextmanager
@@ -296,9 +300,13 @@ def _client() -> dict[str, Any]:
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `over` laid over it; None takes a field away."""
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
         both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        merged[key] = _merged(old, value) if both else value
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = _merged(old, value) if both else value
     return merged

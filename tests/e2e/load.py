@@ -1,0 +1,83 @@
+"""Transactions all the time, sent by the pod `client` of a bed through a detector's Service.
+
+A connection for each request, so that every pod has its share; what is not answered 200 is told.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from tests.e2e.bed import CLIENT, Bed, transaction
+
+_SEND = """
+import http.client, json, sys, threading, time
+
+host, path, body, threads, pause = sys.argv[1], sys.argv[2], sys.argv[3], *map(float, sys.argv[4:])
+over, lock = threading.Event(), threading.Lock()
+answered, failed = 0, []
+
+def send(thread):
+    global answered
+    number = 0
+    while not over.is_set():
+        number += 1
+        asked = json.loads(body) | {"transaction_id": f"load-{thread}-{number}"}
+        try:
+            connection = http.client.HTTPConnection(host, timeout=10)
+            connection.request("POST", path, json.dumps(asked), {
+                "Content-Type": "application/json", "Connection": "close"})
+            answer = connection.getresponse()
+            answer.read()
+            said = "" if answer.status == 200 else f"status {answer.status}"
+        except OSError as error:
+            said = repr(error)
+        finally:
+            connection.close()
+        with lock:
+            answered += not said
+            if said:
+                failed.append(f"{time.strftime('%H:%M:%S')} {said}")
+        over.wait(pause)
+
+senders = [threading.Thread(target=send, args=(n,)) for n in range(int(threads))]
+for one in senders: one.start()
+sys.stdin.read()
+over.set()
+for one in senders: one.join()
+print(json.dumps({"answered": answered, "failed": failed}))
+"""
+
+
+@dataclass
+class Load:
+    """What came of it, once it is over."""
+
+    answered: int = 0
+    failed: tuple[str, ...] = ()
+
+
+@contextmanager
+def under_load(bed: Bed, detector: str, *, threads: int = 2, pause: float = 0.02) -> Iterator[Load]:
+    """Send transactions to a detector while the context lasts."""
+    body: dict[str, Any] = transaction("load", {"amount": 20.0, "night": 0})
+    sender = subprocess.Popen(
+        [
+            str(bed.cluster.kubectl_path), "--context", bed.cluster.context,
+            "--namespace", bed.namespace, "exec", "--stdin", CLIENT, "--",
+            "python3", "-c", _SEND, f"{detector}-scorer", "/v1/score", json.dumps(body),
+            str(threads), str(pause),
+        ],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=bed.cluster.environment,
+    )  # fmt: skip
+    load = Load()
+    try:
+        yield load
+    finally:
+        said, _ = sender.communicate(timeout=60)
+    told = json.loads(said)
+    load.answered, load.failed = told["answered"], tuple(told["failed"])
