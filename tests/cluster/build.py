@@ -48,6 +48,13 @@ def node_helper() -> Path:
     return _built("node-helper", "node-helper", [folder / "go.mod", folder / "main.go"], "-s -w")
 
 
+def status_readers() -> Path:
+    """What kstatus and Argo CD make of an object's status (see go/readers)."""
+    folder = GO / "readers"
+    sources = [folder / "go.mod", folder / "go.sum", folder / "main.go"]
+    return _built("status-readers", "readers", sources, "-s -w")
+
+
 def installed(name: str, package: str) -> Path:
     """The binary `name` of `package` ("path/of/package@version"), by `go install`."""
 
