@@ -22,8 +22,9 @@ _ROLLOUT = (
     "availableReplicas",
 )
 _CONDITION = ("type", "status", "reason", "message")
-_OF_DEPLOYMENTS = frozenset({"Progressing"})
-_OF_PODS = frozenset({"PodScheduled"})
+_TROUBLE_OF_DEPLOYMENTS = {"Progressing": "False", "ReplicaFailure": "True"}
+_TROUBLE_OF_PODS = {"PodScheduled": "False"}
+"""What a condition says when something is wrong."""
 
 
 def projected(kind: Kind, obj: Mapping[str, Any]) -> Object:
@@ -50,7 +51,9 @@ def _child(kind: Kind, obj: Mapping[str, Any]) -> Object:
     kept = _without(obj, "status") | {"metadata": meta}
     if kind == DEPLOYMENT and "status" in obj:
         status = obj["status"]
-        kept["status"] = _only(status, _ROLLOUT) | {"conditions": _failing(status, _OF_DEPLOYMENTS)}
+        kept["status"] = _only(status, _ROLLOUT) | {
+            "conditions": _troubled(status, _TROUBLE_OF_DEPLOYMENTS)
+        }
     return kept
 
 
@@ -65,7 +68,7 @@ def _pod(obj: Mapping[str, Any]) -> Object:
             "annotations": {k: v for k, v in annotations.items() if k.startswith("fraudops.io/")},
         },
         "status": {
-            "conditions": _failing(status, _OF_PODS),
+            "conditions": _troubled(status, _TROUBLE_OF_PODS),
             "containerStatuses": [
                 kept for one in status.get("containerStatuses") or () if (kept := _container(one))
             ],
@@ -83,12 +86,12 @@ def _container(one: Mapping[str, Any]) -> Object | None:
     return {**_only(one, ("name", "ready")), **states} if states else None
 
 
-def _failing(status: Mapping[str, Any], types: frozenset[str]) -> list[Object]:
+def _troubled(status: Mapping[str, Any], trouble: Mapping[str, str]) -> list[Object]:
     """Without their times: that of an update moves when nothing else does."""
     return [
         _only(one, _CONDITION)
         for one in status.get("conditions") or ()
-        if one["type"] in types and one["status"] == "False"
+        if trouble.get(one["type"]) == one["status"]
     ]
 
 

@@ -21,7 +21,7 @@ from fraud_operator.plan.effective import Effective
 from fraud_operator.plan.image import Image
 from fraud_operator.plan.model import ModelDecision
 from fraud_operator.plan.rollout import Rollout
-from fraud_operator.plan.trouble import trouble
+from fraud_operator.plan.trouble import refused_field, trouble
 from fraud_operator.plan.types import Inputs
 
 _WITHOUT_HOPE = frozenset({"AccessDenied", "BucketMissing", "CredentialsMissing"})
@@ -165,6 +165,20 @@ def _nothing_usable(situation: Situation) -> Finding | None:
     return Finding("True", "NoUsableVersion", situation.verified.message)
 
 
+def _pods_refused(situation: Situation) -> Finding | None:
+    if not situation.applied or situation.rollout is None:
+        return None
+    field = refused_field(situation.rollout.refused)
+    if not field:
+        return None
+    return Finding(
+        "True",
+        "PodsRefused",
+        f"{field}: {situation.rollout.refused}."
+        " Pods of before, where there were any, keep serving.",
+    )
+
+
 def _rollout_failed(situation: Situation) -> Finding | None:
     if not situation.applied or situation.rollout is None or not situation.rollout.failed:
         return None
@@ -188,6 +202,7 @@ _STALLED: tuple[Callable[[Situation], Finding | None], ...] = (
     _pinned_unusable,
     _store_refuses,
     _nothing_usable,
+    _pods_refused,
     _rollout_failed,
     _not_stalled,
 )

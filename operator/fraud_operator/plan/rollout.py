@@ -9,7 +9,7 @@ from fraud_operator.plan.types import Manifested
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """Counts of pods; `failed` is why the Deployment controller gave up, empty while it did not."""
+    """Counts of pods, and what went wrong."""
 
     wanted: int
     existing: int
@@ -19,6 +19,9 @@ class Rollout:
     noticed: bool
     """Whether the Deployment controller has seen the newest spec."""
     failed: str
+    """Why the Deployment controller gave up; empty while it did not."""
+    refused: str
+    """Why the API server takes no new pod; empty while it does."""
 
     @property
     def replaced(self) -> bool:
@@ -44,4 +47,5 @@ def rollout(deployment: Manifested | None) -> Rollout | None:
         failed=progressing.get("message", "")
         if noticed and progressing.get("reason") == "ProgressDeadlineExceeded"
         else "",
+        refused=conditions.get("ReplicaFailure", {}).get("message", "") if noticed else "",
     )

@@ -1,4 +1,5 @@
-"""Why pods are not ready, in one sentence that does not change from one look to the next."""
+"""Why pods are not ready, in one sentence that does not change from one look to the next, and why
+there are none."""
 
 from __future__ import annotations
 
@@ -12,6 +13,23 @@ _STUCK = {
     "ErrImageNeverPull": "its image is not on the node, and the pull policy is Never",
     "CreateContainerConfigError": "a Secret or ConfigMap that it refers to is missing",
 }
+
+_REFUSED_FOR = {
+    "PriorityClass": "spec.scorer.priorityClassName",
+    "quota": "spec.scorer",
+    "usage per Pod": "spec.scorer.resources",
+    "usage per Container": "spec.scorer.resources",
+}
+
+
+def refused_field(message: str) -> str:
+    """The field for which the API server takes no pod; empty where it is none's fault.
+
+    A webhook that does not answer refuses pods, too, until it does; nobody has to act then.
+    """
+    if "forbidden" not in message or "webhook" in message:
+        return ""
+    return next((field for sign, field in _REFUSED_FOR.items() if sign in message), "spec.scorer")
 
 
 def trouble(pods: Iterable[Mapping[str, Any]]) -> str:

@@ -189,6 +189,23 @@ def test_a_roll_out_that_gets_nowhere_stalls_with_the_reason():
     assert world.condition("ScorerAvailable")["status"] == "True"
 
 
+def test_pods_that_the_server_refuses_stall_with_the_field():
+    world = settled()
+    world.change(scorer={"priorityClassName": "nobody-has-it"})
+    world.step()
+    message = 'pods "a-" is forbidden: no PriorityClass with name nobody-has-it was found'
+    assert world.deployment is not None
+    failing = {"type": "ReplicaFailure", "status": "True", "message": message}
+    world.deployment["status"]["conditions"] = [failing]
+    world.step()
+    assert world.condition("Stalled")["status"] == "False", "that may be of the pods of before"
+    world.deployment["status"]["observedGeneration"] = world.deployment["metadata"]["generation"]
+    world.step()
+    assert world.condition("Stalled")["reason"] == "PodsRefused"
+    assert world.condition("Stalled")["message"].startswith("spec.scorer.priorityClassName: pods")
+    assert kstatus(world) == "Failed"
+
+
 def test_an_object_that_belongs_to_somebody_else_stalls():
     world = settled()
     world.results = [result("Conflict", message="Service x belongs to Helm: rename it.")]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fraud_operator.plan.trouble import trouble
+from fraud_operator.plan.trouble import refused_field, trouble
 
 
 def pod(name, **status):
@@ -46,3 +46,25 @@ def test_no_node_will_have_it():
     assert trouble([pod("b"), pod("a", conditions=[condition])]) == (
         "pod a: cannot be scheduled: 0/3 nodes are available"
     )
+
+
+@pytest.mark.parametrize(
+    ("message", "field"),
+    [
+        ("", ""),
+        (
+            'pods "a-" is forbidden: no PriorityClass with name x was found',
+            "spec.scorer.priorityClassName",
+        ),
+        ('pods "a-" is forbidden: exceeded quota: pods, requested: pods=1', "spec.scorer"),
+        (
+            'pods "a-" is forbidden: maximum cpu usage per Container is 1, but request is 2',
+            "spec.scorer.resources",
+        ),
+        ('pods "a-" is forbidden: something else', "spec.scorer"),
+        ('Internal error occurred: failed calling webhook "x": no answer', ""),
+        ('pods "a-" is forbidden: failed calling webhook "x"', ""),
+    ],
+)  # fmt: skip
+def test_why_no_pod_is_taken(message, field):
+    assert refused_field(message) == field
