@@ -72,7 +72,7 @@ def test_one_that_asks_for_patience(
     wait_for("every child", lambda: made(installation))
     proxy.throttled = "2"
     installation.kubectl("scale", "frauddetector/cards", "--replicas=3")
-    before, seconds = proxy.requests, 12.0
+    before, seconds = proxy.requests, 8.0
     time.sleep(seconds)  # what is counted is what it does in a span of time
     asked = proxy.requests - before
     proxy.throttled = ""

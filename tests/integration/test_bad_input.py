@@ -48,28 +48,20 @@ def wait_released(at: Installation) -> None:
     at.kubectl("wait", "frauddetector/cards", "--for=condition=Stalled=false", "--timeout=40s")
 
 
-@pytest.mark.parametrize(
-    ("spec", "path"),
-    [
-        (
-            {"scorer": {"replicas": 2, "imagePullSecrets": [{"name": NOBODY}]}},
-            "spec.scorer.imagePullSecrets[0].name",
-        ),
-        (
-            {"scorer": {"replicas": 2, "extraEnv": [
-                {"name": "A", "valueFrom": {"secretKeyRef": {"name": NOBODY, "key": "a"}}}]}},
-            "spec.scorer.extraEnv[0].valueFrom.secretKeyRef",
-        ),
-    ],
-    ids=["pull secret", "variable"],
-)  # fmt: skip
-def test_a_secret_that_nobody_has(
-    running: Installation, bucket: Bucket, spec: dict[str, Any], path: str
-) -> None:
+def test_secrets_that_nobody_has(running: Installation, bucket: Bucket) -> None:
     before = pods(running)
-    running.apply(bucket.detector(**spec))
+    variable = {"name": "A", "valueFrom": {"secretKeyRef": {"name": NOBODY, "key": "a"}}}
+    running.apply(
+        bucket.detector(
+            scorer={"replicas": 2, "imagePullSecrets": [{"name": NOBODY}], "extraEnv": [variable]}
+        )
+    )
     message = wait_stalled(running, "ReferenceMissing")
-    assert f"{path}: Secret {running.namespace}/{NOBODY} does not exist" in message
+    for path in (
+        "spec.scorer.imagePullSecrets[0].name",
+        "spec.scorer.extraEnv[0].valueFrom.secretKeyRef",
+    ):
+        assert f"{path}: Secret {running.namespace}/{NOBODY} does not exist" in message
     assert condition(running, "Ready")["status"] == "False"
     assert pods(running) == before
 
