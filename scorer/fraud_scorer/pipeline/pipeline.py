@@ -11,8 +11,9 @@ from fraud_scorer.pipeline.context import Context
 from fraud_scorer.pipeline.decide import decide
 from fraud_scorer.pipeline.envelope import ScoreAnswer, Timing
 from fraud_scorer.pipeline.features import features
+from fraud_scorer.pipeline.ids import new_id
 from fraud_scorer.pipeline.parse import parse
-from fraud_scorer.pipeline.record import new_id, record
+from fraud_scorer.pipeline.record import record
 from fraud_scorer.pipeline.score import reasons, score
 from fraud_scorer.problem import NOT_READY, OVERLOADED, RETRY_AFTER, Problem
 from fraud_scorer.registry.registry import ModelRegistry

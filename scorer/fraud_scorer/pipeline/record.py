@@ -8,21 +8,12 @@ personal data.
 from __future__ import annotations
 
 import logging
-from random import getrandbits
 
 from fraud_scorer.metrics import Metrics
 from fraud_scorer.pipeline.context import Context
 from fraud_scorer.pipeline.envelope import ScoreAnswer, ScoreRequest
 
 _log = logging.getLogger("fraud_scorer.predictions")
-
-
-def new_id() -> str:
-    """A prediction's own id: a random UUID. It is no secret, so the generator need be none that
-    secrets come from, which takes several times as long."""
-    digits = f"{getrandbits(128):032x}"
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def record(context: Context, request: ScoreRequest, answer: ScoreAnswer, metrics: Metrics) -> None:
