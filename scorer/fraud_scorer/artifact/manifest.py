@@ -36,10 +36,7 @@ ReasonText = Annotated[str, Meta(min_length=1, max_length=500)]
 MAX_NUMBER = 3.4028234663852886e38
 """The greatest float32: trees compare such, and a greater number would be infinite to them."""
 
-_COMPILE = (
-    "Only compiled models are served: publish the model anew with `fraud-scorer publish`, which"
-    " compiles it where it was trained"
-)
+_COMPILE = "only compiled models are served, which `fraud-scorer publish` makes where the model was trained"
 
 Value = float | str | None
 """What one feature of one transaction can be."""
@@ -288,7 +285,7 @@ def _check_files(files: tuple[FileRef, ...]) -> None:
         seen.add(file.path)
     models = sum(file.role == "model" for file in files)
     if models == 0:
-        raise ManifestError("$.files", f"none has the role model. {_COMPILE}")
+        raise ManifestError("$.files", f"none has the role model: {_COMPILE}")
     if models > 1:
         raise ManifestError("$.files", f"{models} files have the role model; exactly one must")
 
@@ -346,6 +343,6 @@ def value_problem(feature: Feature, value: Value) -> str:
 def _located(error: msgspec.ValidationError) -> ManifestError:
     """Split msgspec's "what - at `$.where`" into its two parts."""
     if str(error) == "Object missing required field `engine`":
-        return ManifestError("$.engine", f"is missing. {_COMPILE}")
+        return ManifestError("$.engine", f"is missing: {_COMPILE}")
     problem, _, where = str(error).rpartition(" - at `")
     return ManifestError(where.rstrip("`"), problem) if problem else ManifestError("$", str(error))

@@ -142,7 +142,9 @@ def test_a_version_that_was_never_compiled_is_told_how(
     document = json.loads(manifests.encode(make_manifest()))
     for path, value in changes.items():
         document = _changed(document, path, value)
-    with pytest.raises(ManifestError, match="publish the model anew with `fraud-scorer publish`"):
+    with pytest.raises(
+        ManifestError, match="compiled models are served, which `fraud-scorer publish` makes"
+    ):
         manifests.decode(json.dumps(document).encode())
 
 

@@ -108,6 +108,15 @@ def test_a_damaged_manifest_is_told_with_what_to_do(store: MemoryStore) -> None:
     assert "publish the model again under a new version" in bad.problem
 
 
+def test_a_version_that_was_never_compiled_is_told_how(store: MemoryStore) -> None:
+    store.publish("v1")
+    published = store.files.pop("v1/manifest.json")
+    store.files["v1/manifest.json"] = published.replace(b'"role": "model"', b'"role": "source"')
+    (bad,) = Looker().look(store)
+    assert bad.manifest is None
+    assert "which `fraud-scorer publish` makes where the model was trained" in bad.problem
+
+
 def test_a_manifest_in_the_wrong_folder_is_damaged(store: MemoryStore) -> None:
     store.publish("v1")
     store.files["v9/manifest.json"] = store.files["v1/manifest.json"]
