@@ -36,7 +36,9 @@ ReasonText = Annotated[str, Meta(min_length=1, max_length=500)]
 MAX_NUMBER = 3.4028234663852886e38
 """The greatest float32: trees compare such, and a greater number would be infinite to them."""
 
-_COMPILE = "only compiled models are served, which `fraud-scorer publish` makes where the model was trained"
+_COMPILE = (
+    "only compiled models are served, which `fraud-scorer publish` makes where they were trained"
+)
 
 Value = float | str | None
 """What one feature of one transaction can be."""

@@ -114,7 +114,7 @@ def test_a_version_that_was_never_compiled_is_told_how(store: MemoryStore) -> No
     store.files["v1/manifest.json"] = published.replace(b'"role": "model"', b'"role": "source"')
     (bad,) = Looker().look(store)
     assert bad.manifest is None
-    assert "which `fraud-scorer publish` makes where the model was trained" in bad.problem
+    assert "which `fraud-scorer publish` makes where they were trained" in bad.problem
 
 
 def test_a_manifest_in_the_wrong_folder_is_damaged(store: MemoryStore) -> None:
