@@ -12,7 +12,6 @@ a later operator brings does not change the hash of a detector that does not use
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +27,7 @@ from fraud_operator.plan.children import (
 )
 from fraud_operator.plan.effective import Effective
 from fraud_operator.plan.types import Manifested, OperatorDefaults
+from fraud_scorer.artifact.digest import canonical_json, sha256_hex
 
 TEMPLATE_ANNOTATION = "fraudops.io/pod-template"
 REVISION_ANNOTATION = "fraudops.io/model-revision"
@@ -127,11 +127,11 @@ def _inputs(detector: FraudDetector, image: str) -> dict[str, Any]:
 
 
 def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return canonical_json(value).decode()
 
 
 def _hash(value: Any) -> str:
-    return hashlib.sha256(_canonical(value).encode()).hexdigest()[:16]
+    return sha256_hex(canonical_json(value))[:16]
 
 
 def _rendered(
