@@ -61,6 +61,12 @@ class Metrics:
             "Requests turned away because too many were waiting, or waited past their deadline.",
             registry=self.registry,
         )
+        self._items = Counter(
+            "fraud_scorer_batch_items",
+            "Transactions answered in batches, by the status that each would have had alone.",
+            ("status",),
+            registry=self.registry,
+        )
         self._decisions = Counter(
             "fraud_scorer_decisions",
             "Transactions scored, by what was decided.",
@@ -96,6 +102,10 @@ class Metrics:
         """A request on the API port got its answer."""
         self._requests.labels(route, str(status)).inc()
         self._latency.labels(route).observe(seconds)
+
+    def item_answered(self, status: int) -> None:
+        """A transaction of a batch got its answer."""
+        self._items.labels(str(status)).inc()
 
     def decided(self, version: str, decision: str, score: float, degraded: list[str]) -> None:
         """A transaction was scored."""

@@ -50,7 +50,10 @@ NOT_FOUND = Kind("not-found", "There is nothing at this path", 404)
 METHOD_NOT_ALLOWED = Kind("method-not-allowed", "This path does not take this method", 405)
 BODY_TIMEOUT = Kind("request-timeout", "The body did not arrive in time", 408)
 BODY_TOO_LARGE = Kind("body-too-large", "The body is too large", 413)
-UNSUPPORTED_MEDIA = Kind("unsupported-media-type", "The body is not application/json", 415)
+TOO_MANY_ITEMS = Kind("too-many-items", "The request has too many transactions", 413)
+UNSUPPORTED_MEDIA = Kind(
+    "unsupported-media-type", "The body is of a media type that this path does not take", 415
+)
 BAD_HTTP = Kind("bad-http", "This is not an HTTP request", 400)
 INTERNAL = Kind("internal-error", "The service failed", 500)
 OVERLOADED = Kind("overloaded", "The service has more requests than it can answer in time", 503)

@@ -88,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
     import uvloop
 
     from fraud_scorer import logs
-    from fraud_scorer.http.api import Limits
+    from fraud_scorer.http.limits import Limits
     from fraud_scorer.http.readiness import Readiness
     from fraud_scorer.http.server import Settings, serve
     from fraud_scorer.registry.loaded import LoadedModel

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 
-import msgspec
-
-from fraud_scorer.http.asgi import Application, Observer, Request, Response, json_response
-from fraud_scorer.http.body import DisconnectedError, read_json_body
+from fraud_scorer.http.asgi import (
+    Application,
+    Handler,
+    Observer,
+    Request,
+    Response,
+    Routes,
+    json_response,
+)
+from fraud_scorer.http.batch import batch
+from fraud_scorer.http.body import DisconnectedError, read_body
+from fraud_scorer.http.health import Health
+from fraud_scorer.http.limits import Limits
+from fraud_scorer.http.oip.routes import in_the_protocol
+from fraud_scorer.http.oip.routes import routes as oip
 from fraud_scorer.http.openapi import describe
+from fraud_scorer.http.page import page
+from fraud_scorer.http.turns import Turns
 from fraud_scorer.metrics import Metrics
-from fraud_scorer.pipeline.envelope import AnswerModel
 from fraud_scorer.pipeline.pipeline import Pipeline
-from fraud_scorer.problem import NOT_READY, OVERLOADED, Problem
-from fraud_scorer.registry.loaded import LoadedModel
-from fraud_scorer.registry.registry import ModelRegistry
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one request may take."""
-
-    body_bytes: int = 256 * 1024
-    body_seconds: float = 10.0
-
-
-class Health(msgspec.Struct, frozen=True):
-    """The answer of /health."""
-
-    status: str
-    model: AnswerModel
+from fraud_scorer.problem import OVERLOADED, Problem
 
 
 class _Counting(Observer):
@@ -44,18 +39,50 @@ class _Counting(Observer):
         self._metrics.answered(route, status, seconds)
 
 
-def api(
-    pipeline: Pipeline, registry: ModelRegistry, metrics: Metrics, limits: Limits
-) -> Application:
+def api(pipeline: Pipeline, metrics: Metrics, limits: Limits) -> Application:
     """The API port as an ASGI application."""
+
+    turns = Turns()
 
     async def score(request: Request) -> Response:
         context = pipeline.admit(request.headers)
+        body = await read_body(request, limit=limits.body_bytes, seconds=limits.body_seconds)
+        return json_response(pipeline.answer(context, body))
+
+    async def health(_: Request) -> Response:
+        return json_response(Health(pipeline.active_model().named))
+
+    async def openapi(_: Request) -> Response:
+        return json_response(describe(pipeline.active_model().manifest, limits))
+
+    def guarded(handler: Handler) -> Handler:
+        return _guarded(handler, metrics)
+
+    routes: Routes = {
+        "/v1/score": {"POST": score},
+        "/v1/score/batch": {"POST": batch(pipeline, metrics, turns, limits)},
+        "/health": {"GET": health},
+        "/openapi.json": {"GET": openapi},
+        "/": {"GET": page},
+    }
+    protocol = _each(_each(oip(pipeline, turns, limits), guarded), in_the_protocol)
+    return Application({**_each(routes, guarded), **protocol}, _Counting(metrics))
+
+
+def _each(routes: Routes, wrapped: Callable[[Handler], Handler]) -> Routes:
+    return {
+        path: {method: wrapped(handler) for method, handler in methods.items()}
+        for path, methods in routes.items()
+    }
+
+
+def _guarded(handler: Handler, metrics: Metrics) -> Handler:
+    """The handler, with what is the same for all: callers who left, and those who are turned
+    away."""
+
+    async def answer(request: Request) -> Response:
         try:
-            body = await read_json_body(
-                request, limit=limits.body_bytes, seconds=limits.body_seconds
-            )
-            return json_response(pipeline.answer(context, body))
+            return await handler(request)
         except DisconnectedError:
             return Response(status=499)
         except Problem as problem:
@@ -63,25 +90,4 @@ def api(
                 metrics.shed.inc()
             raise
 
-    async def health(_: Request) -> Response:
-        model = _active(registry)
-        named = AnswerModel(name=model.name, version=model.version, digest=model.digest)
-        return json_response(Health(status="ok", model=named))
-
-    async def openapi(_: Request) -> Response:
-        return json_response(describe(_active(registry).manifest))
-
-    return Application(
-        {
-            "/v1/score": {"POST": score},
-            "/health": {"GET": health},
-            "/openapi.json": {"GET": openapi},
-        },
-        _Counting(metrics),
-    )
-
-
-def _active(registry: ModelRegistry) -> LoadedModel:
-    if registry.active is None:
-        raise Problem(NOT_READY, "No model has been loaded yet")
-    return registry.active
+    return answer

@@ -1,4 +1,4 @@
-"""A small ASGI application: exact paths, methods, and a problem document for whatever goes wrong.
+"""A small ASGI application: paths, methods, and a problem document for whatever goes wrong.
 
 It knows nothing of fraud. Every answer passes through one place, where it is counted and where a
 server that is going away asks its clients to connect elsewhere.
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 
+from fraud_scorer.http.routing import Match, Router
 from fraud_scorer.problem import (
     INTERNAL,
     MEDIA_TYPE,
@@ -35,27 +36,33 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a handler gets. Header names are in lower case; the last of several equal ones wins."""
+    """What a handler gets. Header names are in lower case; the last of several equal ones wins.
+    `parameters` are what the path has in the places of the route's template."""
 
     method: str
     path: str
     headers: Mapping[bytes, bytes]
     receive: Receive
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a handler gives."""
+    """What a handler gives. `stream` is a body that is sent while it is made, as fast as the
+    client reads; there is no other body then."""
 
     body: bytes = b""
     status: int = 200
     content_type: str = JSON
     headers: Iterable[tuple[bytes, bytes]] = field(default_factory=tuple)
+    stream: AsyncIterator[bytes] | None = None
 
 
 Handler = Callable[[Request], Awaitable[Response]]
-Routes = Mapping[str, Mapping[str, Handler]]
-"""Handlers by path and method. HEAD and OPTIONS come by themselves."""
+Methods = Mapping[str, Handler]
+Routes = Mapping[str, Methods]
+"""Handlers by path (or template, `/v2/models/{name}`) and method. HEAD and OPTIONS come by
+themselves."""
 
 
 class Observer:
@@ -72,7 +79,7 @@ class Application:
     """Routes as an ASGI application."""
 
     def __init__(self, routes: Routes, observer: Observer | None = None) -> None:
-        self._routes = routes
+        self._router = Router(routes)
         self._observer = observer or Observer()
         self.closing = False
         """Set when the server is going away: answers then end their connections."""
@@ -80,12 +87,41 @@ class Application:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         began = time.monotonic()
         self._observer.began()
+        found = self._router.match(scope["path"], scope["raw_path"])
         response = Response(status=500)
         try:
-            response = await self._respond(scope, receive)
+            response = await self._respond(found, scope, receive)
+            if response.stream is not None:
+                await self._send_stream(response, response.stream, scope["http_version"], send)
         finally:
-            route = scope["path"] if scope["path"] in self._routes else _UNKNOWN
+            route = found.route if found else _UNKNOWN
             self._observer.answered(route, response.status, time.monotonic() - began)
+        if response.stream is None:
+            await self._send(response, send)
+
+    async def _send(self, response: Response, send: Send) -> None:
+        headers = self._headers(response)
+        if response.status != _NO_CONTENT:
+            headers.append((b"content-length", str(len(response.body)).encode()))
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": response.body})
+
+    async def _send_stream(
+        self, response: Response, stream: AsyncIterator[bytes], http: str, send: Send
+    ) -> None:
+        """Send parts as they come; whole where the client's HTTP knows no chunks."""
+        if http == "1.0":
+            await self._send(
+                replace(response, body=b"".join([part async for part in stream])), send
+            )
+            return
+        headers = self._headers(response)
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        async for part in stream:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    def _headers(self, response: Response) -> list[tuple[bytes, bytes]]:
         headers = [
             (b"cache-control", b"no-store"),
             (b"x-content-type-options", b"nosniff"),
@@ -93,16 +129,18 @@ class Application:
         ]
         if response.status != _NO_CONTENT:
             headers.append((b"content-type", response.content_type.encode()))
-            headers.append((b"content-length", str(len(response.body)).encode()))
         if self.closing:
             headers.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        await send({"type": "http.response.body", "body": response.body})
+        return headers
 
-    async def _respond(self, scope: Mapping[str, Any], receive: Receive) -> Response:
-        request = Request(scope["method"], scope["path"], dict(scope["headers"]), receive)
+    async def _respond(
+        self, found: Match[Methods] | None, scope: Mapping[str, Any], receive: Receive
+    ) -> Response:
+        parameters = found.parameters if found else {}
+        headers = dict(scope["headers"])
+        request = Request(scope["method"], scope["path"], headers, receive, parameters)
         try:
-            return await self._dispatch(request)
+            return await self._dispatch(found, request)
         except Problem as problem:
             return problem_response(problem)
         except Exception:
@@ -111,10 +149,10 @@ class Application:
                 Problem(INTERNAL, "The failure was logged; the request itself may be in order")
             )
 
-    async def _dispatch(self, request: Request) -> Response:
-        methods = self._routes.get(request.path)
-        if methods is None:
-            raise Problem(NOT_FOUND, f"Paths are {', '.join(self._routes)}")
+    async def _dispatch(self, found: Match[Methods] | None, request: Request) -> Response:
+        if found is None:
+            raise Problem(NOT_FOUND, f"Paths are {', '.join(self._router.paths)}")
+        methods = found.target
         if handler := methods.get("GET" if request.method == "HEAD" else request.method):
             return await handler(request)
         allowed = ", ".join(_allowed(methods))

@@ -20,8 +20,9 @@ from dataclasses import dataclass, field
 
 import uvicorn
 
-from fraud_scorer.http.api import Limits, api
+from fraud_scorer.http.api import api
 from fraud_scorer.http.asgi import Application
+from fraud_scorer.http.limits import Limits
 from fraud_scorer.http.management import management
 from fraud_scorer.http.protocol import HttpProtocol
 from fraud_scorer.http.readiness import Readiness
@@ -59,7 +60,7 @@ async def serve(settings: Settings, load: Load) -> None:
     """Serve until SIGTERM or SIGINT. Raises whatever `load` raises, and OSError on a taken port."""
     readiness, metrics, registry = Readiness(), Metrics(), ModelRegistry()
     pipeline = Pipeline(registry, metrics, patience=settings.patience)
-    api_application = api(pipeline, registry, metrics, settings.limits)
+    api_application = api(pipeline, metrics, settings.limits)
     stop = _Stop()
     with bind(settings.listen) as api_socket, bind(settings.management) as management_socket:
         addresses = {"listen": address(api_socket), "management": address(management_socket)}

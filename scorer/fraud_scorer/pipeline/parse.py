@@ -23,6 +23,7 @@ _MISSING = "Object missing required field `"
 _UNKNOWN = "Object contains unknown field `"
 _LOCATED = re.compile(r"(.*) - at (`key` in )?`\$\.(\w+)(\[\.\.\.\])?`", re.DOTALL)
 _EXPECTED = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
+_MAX_LENIENT = 1 << 18
 _PATTERNS = {
     "currency": "must be three capital letters (ISO 4217), such as EUR",
     "entities": "is not a kind of entity: a lower-case letter, then such, digits and underscores",
@@ -47,10 +48,11 @@ def parse(body: bytes) -> ScoreRequest:
     except msgspec.ValidationError as error:
         raise _invalid(body, str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _malformed(body, error) from None
+        raise malformed(body, error) from None
 
 
-def _malformed(body: bytes, error: Exception) -> Problem:
+def malformed(body: bytes, error: Exception) -> Problem:
+    """The problem with a body that a decoder could not read as JSON at all."""
     if isinstance(error, RecursionError):
         return Problem(MALFORMED, "The body is nested too deeply")
     if isinstance(error, UnicodeDecodeError):
@@ -76,9 +78,9 @@ def _invalid(body: bytes, message: str) -> Problem:
     elif found := _LOCATED.fullmatch(message):
         what, in_key, field, in_value = found.groups()
         errors = list(_entry_errors(body, field)) if in_key or in_value else []
-        errors = errors or [_wrong([field], what)]
+        errors = errors or [wrong([field], what)]
     else:
-        errors = [_wrong([], message)]
+        errors = [wrong([], message)]
     return Problem(INVALID, f"{errors[0].pointer} {errors[0].detail}", errors)
 
 
@@ -90,7 +92,7 @@ def _entry_errors(body: bytes, field: str) -> Iterator[FieldError]:
         try:
             msgspec.convert({key: value}, _MAPS[field])
         except msgspec.ValidationError as error:
-            yield _wrong([field, key], str(error).partition(" - at ")[0])
+            yield wrong([field, key], str(error).partition(" - at ")[0])
         except (OverflowError, RecursionError):
             yield field_error([field, key], "is out of range")
         else:
@@ -99,24 +101,28 @@ def _entry_errors(body: bytes, field: str) -> Iterator[FieldError]:
 
 
 def _not_finite(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The paths of NaN and Infinity, as deep as a transaction is."""
+    """The paths of NaN and Infinity, as deep as a transaction is, or one of several."""
     if isinstance(value, float) and not math.isfinite(value):
         yield path
-    elif isinstance(value, dict) and len(path) < 3:
-        for key, inner in value.items():
-            yield from _not_finite(inner, (*path, key))
+    elif isinstance(value, dict | list) and len(path) < 4:
+        entries = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, inner in entries:
+            yield from _not_finite(inner, (*path, str(key)))
 
 
 def _lenient(body: bytes) -> Any:
-    """The body as Python's own reader sees it, which takes NaN; None where it cannot read it."""
+    """The body as Python's own reader sees it, which takes NaN; None where it cannot read it, or
+    should not: it takes as long as it takes, and others wait."""
+    if len(body) > _MAX_LENIENT:
+        return None
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
 
 
-def _wrong(path: Sequence[str], what: str) -> FieldError:
-    """The decoder's words in those of JSON."""
+def wrong(path: Sequence[str], what: str) -> FieldError:
+    """The error at a path, the decoder's words turned into those of JSON."""
     if found := _EXPECTED.fullmatch(what):
         wanted, got = (_WORDS.get(word, word) for word in found.groups())
         what = f"must be {wanted}, not {got}"

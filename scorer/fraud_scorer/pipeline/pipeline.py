@@ -9,13 +9,14 @@ from fraud_scorer.metrics import Metrics
 from fraud_scorer.pipeline.admit import admit
 from fraud_scorer.pipeline.context import Context
 from fraud_scorer.pipeline.decide import decide
-from fraud_scorer.pipeline.envelope import ScoreAnswer, Timing
+from fraud_scorer.pipeline.envelope import ScoreAnswer, ScoreRequest, Timing
 from fraud_scorer.pipeline.features import features
 from fraud_scorer.pipeline.ids import new_id
 from fraud_scorer.pipeline.parse import parse
 from fraud_scorer.pipeline.record import record
 from fraud_scorer.pipeline.score import reasons, score
 from fraud_scorer.problem import NOT_READY, OVERLOADED, RETRY_AFTER, Problem
+from fraud_scorer.registry.loaded import LoadedModel
 from fraud_scorer.registry.registry import ModelRegistry
 
 
@@ -38,10 +39,23 @@ class Pipeline:
 
     def answer(self, context: Context, body: bytes) -> ScoreAnswer:
         """The answer to one transaction. Raises Problem."""
-        request = parse(body)
-        model = self._registry.active  # once: no request is answered by two models
-        if model is None:
+        return self.answer_parsed(context, parse(body), self.active_model())
+
+    def active_model(self) -> LoadedModel:
+        """The model that answers now; ask once, as no request is answered by two. Raises Problem
+        where there is none."""
+        if self._registry.active is None:
             raise Problem(NOT_READY, "No model has been loaded yet", headers=RETRY_AFTER)
+        return self._registry.active
+
+    def check(self, request: ScoreRequest, model: LoadedModel) -> None:
+        """Raise the Problem of a transaction that this model cannot score as it was sent."""
+        features(request, model)
+
+    def answer_parsed(
+        self, context: Context, request: ScoreRequest, model: LoadedModel
+    ) -> ScoreAnswer:
+        """The answer to a transaction that came in another form, by this model. Raises Problem."""
         began = time.monotonic()
         if began > context.deadline:
             raise Problem(OVERLOADED, "The deadline passed while waiting", headers=RETRY_AFTER)

@@ -11,8 +11,9 @@ from typing import Any
 
 import httpx
 
-from fraud_scorer.http.api import Limits, api
+from fraud_scorer.http.api import api
 from fraud_scorer.http.asgi import Application
+from fraud_scorer.http.limits import Limits
 from fraud_scorer.http.management import management
 from fraud_scorer.http.readiness import Readiness
 from fraud_scorer.http.server import bind, running
@@ -66,7 +67,7 @@ async def scorer(
     """A scorer that answers with `model`, as `serve` puts it together."""
     readiness, metrics, registry = Readiness(), Metrics(), ModelRegistry()
     pipeline = Pipeline(registry, metrics, patience=patience)
-    application = api(pipeline, registry, metrics, limits or Limits())
+    application = api(pipeline, metrics, limits or Limits())
     if model is not None:
         registry.install(model)
         registry.activate(model.revision)

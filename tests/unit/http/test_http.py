@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from fraud_scorer.http.api import Limits
+from fraud_scorer.http.limits import Limits
 from fraud_scorer.registry.loaded import LoadedModel
 from tests.unit.http.support import Running, problem, scorer
 from tests.unit.scorer.support import transaction
@@ -22,7 +22,7 @@ HEAD = b"POST /v1/score HTTP/1.1\r\nHost: scorer\r\nContent-Type: application/js
 
 
 async def test_an_unknown_path(shared: Running) -> None:
-    for path in ("/", "/v1", "/v1/score/", "/V1/SCORE", "/metrics", "/%2e%2e/etc/passwd"):
+    for path in ("/v1", "/v1/score/", "/V1/SCORE", "/metrics", "/%2e%2e/etc/passwd"):
         response = await shared.client.get(path)
         assert response.status_code == 404
         assert "/v1/score" in problem(response)["detail"]
@@ -59,6 +59,20 @@ async def test_another_media_type(shared: Running, headers: dict[str, str]) -> N
     response = await shared.client.post("/v1/score", content=BODY, headers=headers)
     assert response.status_code == 415
     problem(response)
+
+
+async def test_a_body_that_is_not_wanted_is_read_before_the_answer(shared: Running) -> None:
+    """Closing while the client still writes would reset the connection, and lose the answer."""
+    reader, writer = await shared.connect()
+    head = b"POST /v1/score HTTP/1.1\r\nHost: scorer\r\nContent-Type: text/plain\r\n"
+    writer.write(head + b"Content-Length: 200000\r\n\r\n" + b" " * 100_000)
+    await writer.drain()
+    assert (await shared.score(transaction())).status_code == 200
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(reader.read(1), 0.05)
+    writer.write(b" " * 100_000)
+    assert (await asyncio.wait_for(reader.read(), 10)).startswith(b"HTTP/1.1 415 ")
+    writer.close()
 
 
 async def test_json_may_say_that_it_is_utf_8(shared: Running) -> None:
