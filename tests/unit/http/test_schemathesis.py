@@ -8,8 +8,11 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 from fraud_scorer.http.limits import Limits
 from fraud_scorer.registry.loaded import LoadedModel
+from tests.support import closing
 from tests.unit.http.support import scorer
 
 HERE = Path(__file__).parent
@@ -34,9 +37,27 @@ async def tried(model: LoadedModel, tmp_path: Path, *options: str) -> tuple[int,
         return process.returncode, output.decode()
 
 
-async def test_schemathesis_finds_nothing(model: LoadedModel, tmp_path: Path) -> None:
-    code, output = await tried(model, tmp_path, "--max-examples=8")
+async def check(model: LoadedModel, tmp_path: Path, examples: int) -> None:
+    """Let it look for failures, and tell at the end of the run what it did."""
+    code, output = await tried(model, tmp_path, f"--max-examples={examples}")
     print(output)
-    assert code == 0, output
+    assert code == 0
     report = json.loads((tmp_path / "report.json").read_text())
-    print(report.keys())
+    operations, cases = report["operations"], report["test_cases"]
+    assert operations["tested"] == operations["total"] > 0
+    closing.say(
+        "schemathesis against the running service",
+        [
+            f"{operations['tested']} of {operations['total']} operations,"
+            f" {cases['generated']} requests, {cases['with_failures']} failures"
+        ],
+    )
+
+
+async def test_it_finds_nothing(model: LoadedModel, tmp_path: Path) -> None:
+    await check(model, tmp_path, examples=8)
+
+
+@pytest.mark.long
+async def test_it_finds_nothing_with_patience(model: LoadedModel, tmp_path: Path) -> None:
+    await check(model, tmp_path, examples=300)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,11 @@ import pytest
 from fraud_scorer import problem
 from fraud_scorer.artifact import manifest as manifests
 from fraud_scorer.artifact import plan as plans
+from fraud_scorer.http.batch import ItemProblem
+from fraud_scorer.http.limits import Limits
+from fraud_scorer.http.oip import messages
+from fraud_scorer.http.oip.tensors import columns
+from fraud_scorer.http.oip.transactions import transactions
 from fraud_scorer.metrics import Metrics
 from fraud_scorer.pipeline.envelope import ScoreAnswer
 from fraud_scorer.pipeline.parse import parse
@@ -31,6 +37,9 @@ READERS: dict[str, Callable[[bytes], object]] = {
     "ScoreRequest": parse,
     "ScoreAnswer": strictly(ScoreAnswer),
     "ProblemDocument": strictly(ProblemDocument),
+    "ItemProblem": strictly(ItemProblem),
+    "InferRequest": messages.read,
+    "InferResponse": strictly(messages.InferResponse),
     "Verdict": strictly(Verdict),
     "Manifest": manifests.decode,
     "ModelPlan": plans.decode,
@@ -50,6 +59,28 @@ def test_the_request_fits_the_manifest() -> None:
     manifest = manifests.decode(EXAMPLES["Manifest"].encode())
     request = parse(EXAMPLES["ScoreRequest"].encode())
     assert Inputs(manifest).row(request.features) == (19.99, 0, "app", None)
+
+
+def test_the_tensors_fit_the_manifest() -> None:
+    manifest = manifests.decode(EXAMPLES["Manifest"].encode())
+    request = messages.read(EXAMPLES["InferRequest"].encode())
+    found = columns(request, [None] * len(request.inputs), manifest)
+    first, second = transactions(request, found, datetime.now(UTC))
+    assert Inputs(manifest).row(first.features) == (19.99, 0, "app", None)
+    assert Inputs(manifest).row(second.features) == (250, 1, "web", 34)
+    assert (first.transaction_id, second.transaction_id) == ("order-4711/0", "order-4711/1")
+    assert (first.currency, first.entities) == ("EUR", {"customer": "c-17"})
+    assert (first.amount_minor, first.event_time.tzinfo) == (0, UTC)
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    limits = Limits()
+    assert f"{limits.batch_items:,} in up to {limits.batch_bytes >> 20} MiB" in TEXT
+    assert (
+        f"({limits.body_bytes >> 10} KiB; batches and tensors {limits.batch_bytes >> 20} MiB)"
+        in TEXT
+    )
+    assert f"complete after {limits.body_seconds:g} s" in TEXT
 
 
 def test_every_problem_is_listed() -> None:
