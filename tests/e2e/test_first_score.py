@@ -33,6 +33,20 @@ def test_a_serving_pod_has_nothing_loaded_of_what_trained_the_model(bed: Bed) ->
             assert library not in maps
 
 
+def test_a_client_of_the_open_inference_protocol_gets_the_same_score(bed: Bed) -> None:
+    row = {"amount": 900.0, "night": 1}
+    tensors = [
+        {"name": name, "datatype": "FP64", "shape": [1], "data": [value]}
+        for name, value in row.items()
+    ]
+    path = "http://first-scorer/v2/models/first/versions/v1/infer"
+    status, answer = bed.post(path, {"id": "tx-3", "inputs": tensors})
+    assert status == 200, answer
+    outputs = {one["name"]: one["data"] for one in answer["outputs"]}
+    assert outputs["score"] == [bed.score("first", "tx-4", row)["score"]]
+    assert outputs["decision"] == ["decline"]
+
+
 def test_what_the_table_says_is_true(bed: Bed) -> None:
     row = bed.kubectl("get", "frauddetector", "first", "--no-headers", "--output=wide").split()
     assert row[:3] == ["first", "True", "v1"]
