@@ -11,10 +11,12 @@ from pathlib import Path
 
 import aiohttp
 
-from bench.fleet import bare, creation, machine, report
+from bench import machine
+from bench.fleet import bare, creation, report
 from bench.fleet.bed import Bed, bed
 from bench.fleet.goals import Results, goals
 from bench.fleet.steady import Steady
+from bench.goals import verdict
 from fraud_operator.runtime.connection import connect
 from tests.cluster.api import ClusterError
 from tests.cluster.processes import ProcessError
@@ -35,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = " ".join(["python -m bench.fleet", *given])
     try:
         with bed(keep=options.keep) as place:
-            facts = machine.facts(place.cluster.version)
+            facts = {**machine.facts("operator"), "Kubernetes": place.cluster.version}
             results = asyncio.run(_measure(place, options))
     except (ClusterError, ProcessError, TimeoutError) as error:
         say(str(error))
@@ -44,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     written = report.write(results, found, facts, command, folder=options.output, name=options.name)
     print(report.markdown(results, found, facts, command))
     print("Written:", ", ".join(path.name for path in written))
-    print(report.verdict(found))
+    print(verdict(found))
     return 0 if all(goal.holds for goal in found) else 1
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from bench.fleet.bare import Limit
 from bench.fleet.creation import Creation, rate_held
 from bench.fleet.steady import Idle, Latencies, Restart
+from bench.goals import Goal
 
 MOST_STATUS_WRITES = 2
 MOST_EVENTS = 3
@@ -33,15 +34,6 @@ ORIENTATION = {
 _KUBERAY_READY_PER_SECOND = 15.0
 _KUBERAY_REQUESTS = 8.0
 _KUBERAY_HEALING_SECONDS = 0.1
-
-
-@dataclass(frozen=True)
-class Goal:
-    """One promise."""
-
-    promise: str
-    measured: str
-    holds: bool
 
 
 @dataclass

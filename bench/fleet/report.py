@@ -9,10 +9,11 @@ from pathlib import Path
 
 from bench.fleet.bare import Limit
 from bench.fleet.creation import Creation
-from bench.fleet.goals import ORIENTATION, Goal, Results
+from bench.fleet.goals import ORIENTATION, Results
+from bench.goals import Goal
+from bench.table import Row, of_goals, table
 
 FOLDER = Path(__file__).parents[1] / "results"
-Row = Sequence[str]
 
 
 def markdown(
@@ -22,18 +23,18 @@ def markdown(
     parts = [
         "# The operator at scale",
         f"Made by `{command}`; docs/benchmarks.md says what the figures mean.",
-        _table([("machine", ""), *facts.items()]),
+        table([("machine", ""), *facts.items()]),
         "## From nothing to Ready, one pod a detector",
-        _table(_creations(results)),
+        table(_creations(results)),
     ]
     if results.steady_count:
-        parts += [f"## With {results.steady_count} detectors Ready", _table(_steady(results))]
+        parts += [f"## With {results.steady_count} detectors Ready", table(_steady(results))]
     parts += [
         "## Others, for orientation",
         "Measured on such a machine (2 cores, everything on it, default QPS), not by this run.",
-        _table(_orientation(results)),
+        table(_orientation(results)),
         "## Goals",
-        _table([("goal", "measured", "holds"), *map(_goal, goals)]),
+        of_goals(goals),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -59,14 +60,6 @@ def write(
     }
     data.write_text(json.dumps(content, indent=1) + "\n")
     return [text, data]
-
-
-def verdict(goals: Sequence[Goal]) -> str:
-    """One line."""
-    missed = [f"{goal.promise} ({goal.measured})" for goal in goals if not goal.holds]
-    if not missed:
-        return f"All {len(goals)} goals hold."
-    return f"{len(missed)} of {len(goals)} goals do not hold: " + "; ".join(missed)
 
 
 def _creations(results: Results) -> Iterable[Row]:
@@ -186,20 +179,3 @@ def _ours(results: Results, row: str) -> str:
     if row == "deleted child back" and results.losses is not None:
         return f"{results.losses.median:.3f} s"
     return "not measured"
-
-
-def _goal(goal: Goal) -> Row:
-    return (goal.promise, goal.measured, "yes" if goal.holds else "**no**")
-
-
-def _table(rows: Iterable[Row]) -> str:
-    """Markdown that is also readable as it is."""
-    cells = [list(row) for row in rows]
-    widths = [max(len(row[at]) for row in cells) for at in range(len(cells[0]))]
-    widths = [max(width, 3) for width in widths]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
-        for row in cells
-    ]
-    lines.insert(1, "| " + " | ".join("-" * width for width in widths) + " |")
-    return "\n".join(lines)

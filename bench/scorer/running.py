@@ -1,0 +1,189 @@
+"""One server as a process on its core: started, ready, watched, stopped."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.scorer.environments import variables
+from bench.scorer.load import pinned
+from bench.scorer.servers import OURS, Place, Server, Transaction
+
+START_SECONDS = 90.0
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class ServerError(Exception):
+    """The server did not start, or does not answer as it should; the message says how."""
+
+
+@dataclass
+class Running:
+    """A server that answers."""
+
+    server: Server
+    place: Place
+    process: subprocess.Popen[bytes]
+    start_seconds: float
+
+    def ask(self, transaction: Transaction) -> float:
+        """The score of one transaction. Raises ServerError."""
+        content = msgspec.json.encode(self.server.body(transaction))
+        status, answer = _request(self.place.port, "POST", self.server.path, content)
+        if status != 200:
+            raise ServerError(f"{self.server.path} answered {status}: {answer[:200]!r}")
+        return self.server.score(msgspec.json.decode(answer))
+
+    def memory_mb(self) -> tuple[float, float]:
+        """(of all its processes, shared pages divided among them; of the largest, all it maps)"""
+        shares, largest = 0.0, 0.0
+        for pid in _family(self.process.pid):
+            with suppress(OSError):
+                sizes = _kilobytes(Path(f"/proc/{pid}/smaps_rollup").read_text())
+                shares += sizes["Pss"] / 1000
+                largest = max(largest, sizes["Rss"] / 1000)
+        return shares, largest
+
+    def cpu_seconds(self) -> float:
+        """Of all its processes so far."""
+        total = 0
+        for pid in _family(self.process.pid):
+            with suppress(OSError):
+                after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                total += int(after_name[11]) + int(after_name[12])
+        return total / _TICKS
+
+
+@contextmanager
+def running(server: Server, place: Place, core: int) -> Iterator[Running]:
+    """The server, ready and on `core`, for the time of a `with`. Raises ServerError."""
+    environment = variables(place.commands) | server.variables(place)
+    if server.prepare is not None:
+        _prepare(server.prepare(place), environment, place.scratch)
+    log = place.scratch / f"{server.key}.log"
+    with log.open("wb") as output:
+        began = time.monotonic()
+        process = subprocess.Popen(
+            server.start(place),
+            cwd=place.scratch,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=pinned(core),
+        )
+    try:
+        _wait_until_ready(server, place, process, log)
+        yield Running(server, place, process, time.monotonic() - began)
+    finally:
+        _stop(process)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def _prepare(command: list[str], environment: dict[str, str], folder: Path) -> None:
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise ServerError(f"preparing it failed: {_last_line(done.stderr)}")
+
+
+def _wait_until_ready(
+    server: Server, place: Place, process: subprocess.Popen[bytes], log: Path
+) -> None:
+    ends = time.monotonic() + START_SECONDS
+    while not _is_ready(server, place):
+        if process.poll() is not None:
+            raise ServerError(f"it ended with {process.returncode}: {_last_line(log.read_text())}")
+        if time.monotonic() > ends:
+            raise ServerError(
+                f"not ready after {START_SECONDS:.0f} s: {_last_line(log.read_text())}"
+            )
+        time.sleep(0.01)
+
+
+def _is_ready(server: Server, place: Place) -> bool:
+    try:
+        if server is OURS:
+            return _request(place.ports[1], "GET", "/health/ready")[0] == 200
+        if server.ready:
+            return _request(place.port, "GET", server.ready)[0] == 200
+        content = msgspec.json.encode(server.body(place.material.transactions[0]))
+        return _request(place.port, "POST", server.path, content)[0] == 200
+    except OSError:
+        return False
+
+
+def _request(port: int, method: str, path: str, content: bytes | None = None) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request(method, path, content, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    except http.client.HTTPException as error:
+        raise ConnectionError(str(error)) from error
+    finally:
+        connection.close()
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM, a while later SIGKILL, for it and all that it started."""
+    family = _family(process.pid)
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(8)
+    for pid in family:
+        if process.returncode is None or pid != process.pid:
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+    process.wait()
+
+
+def _family(pid: int) -> list[int]:
+    """A process and all that descend from it."""
+    found = [pid]
+    for one in found:
+        for task in Path(f"/proc/{one}/task").glob("*/children"):
+            with suppress(OSError):
+                found.extend(map(int, task.read_text().split()))
+    return found
+
+
+def _kilobytes(text: str) -> dict[str, float]:
+    fields = (line.split() for line in text.splitlines()[1:])
+    return {one[0].rstrip(":"): float(one[1]) for one in fields}
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "it said nothing"
+
+
+def worst_difference(running: Running, count: int) -> float:
+    """Between its scores and scikit-learn's, over the first transactions. Raises ServerError."""
+    material: Any = running.place.material
+    pairs = zip(material.transactions[:count], material.expected[:count], strict=True)
+    return max(abs(running.ask(one) - float(expected)) for one, expected in pairs)
