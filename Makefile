@@ -61,7 +61,7 @@ test-long: venv ## Drills and older Kubernetes versions, on top of `make test`
 	done
 
 .PHONY: lint generate
-TYPED := -p fraud_operator -p fraud_scorer -p tests.cluster -p examples
+TYPED := -p fraud_operator -p fraud_scorer -p tests.cluster -p examples -p bench
 lint: venv ## Style, types, import contracts, generated files
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted; run: $(BIN)/ruff format ."; exit 1; }
@@ -87,6 +87,11 @@ bench: venv ## Run every benchmark under bench/; `make bench-NAME` runs one
 .PHONY: bench-operator
 bench-operator: venv ## Measure the operator with thousands of detectors on a control plane of its own
 	@$(BIN)/python -m bench.fleet
+
+# Three quarters of an hour on a quiet machine: `.venv/bin/python -m bench.scorer --quick` takes minutes.
+.PHONY: bench-scorer
+bench-scorer: venv ## Measure engine and scorer beside what people use today, one core each
+	@$(BIN)/python -m bench.scorer
 
 bench-%: venv
 	@$(BIN)/python -m bench.$*

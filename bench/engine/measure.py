@@ -90,7 +90,7 @@ def measure(estimator: Any, data: models.Data, path: Path) -> Figures:
         [
             lambda: [score(row) for row in tuples],
             lambda: [score(row) for row in dicts],
-            lambda: [model.score_matrix(b, out) for b in batches],
+            lambda: [model.score_matrix(b.data, out.data) for b in batches],
             lambda: [estimator.predict_proba(row) for row in singles],
             lambda: [estimator.predict_proba(b) for b in batches],
             lambda: [model.explain(row, 4) for row in dicts[:100]],
@@ -127,7 +127,7 @@ def growth(forest: Any, data: models.Data, path: Path) -> dict[str, list[tuple[i
     by_rows = []
     for count in (1, 4, 16, 64, 256, 1024, 4096):
         matrix, out = np.ascontiguousarray(data.scored[:count]), np.empty(count)
-        (took,) = best([lambda m=matrix, o=out: model.score_matrix(m, o)], 8)  # type: ignore[misc]
+        (took,) = best([lambda m=matrix, o=out: model.score_matrix(m.data, o.data)], 8)  # type: ignore[misc]
         by_rows.append((count, took / count * 1e6))
     return {"trees": by_trees, "rows": by_rows}
 

@@ -7,6 +7,7 @@ import os
 import resource
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with TemporaryDirectory(prefix="bench-scorer-") as folder:
         try:
             results, materials = _measure(Path(folder), cores, options)
-        except (native.CompilerError, ServerError, LoadError, in_process.EngineError) as error:
+        except (native.CompilerError, in_process.EngineError) as error:
             say(f"bench.scorer: {error}")
             return 2
         found = list(goals(results))
@@ -94,17 +95,7 @@ def _measure(
     if not options.skip_engine:
         _engines(results, materials, folder, cores, options)
     for one in materials:
-        servers = results.servers[one.name] = {}
-        with step(f"{one.name}: ours and the C server in turns"):
-            for found in bench.ours(one):
-                servers[found.server] = found
-        say(f"   {servers['fraudops'].rate:,.0f} and {servers['yardstick'].rate:,.0f} a second")
-        if one.name == FOREST:
-            _ours_further(results, bench, one)
-        for peer in _peers(options):
-            with step(f"{one.name}: {peer.title}"):
-                found = servers[peer.key] = bench.peer(peer, one)
-            say(f"   {found.problem or f'{found.rate:,.1f} a second'}")
+        _servers(results, bench, one, _peers(options))
     return results, materials
 
 
@@ -134,10 +125,32 @@ def _engines(
             results.engines.append(found)
 
 
-def _ours_further(results: Results, bench: Bench, one: Material) -> None:
-    with step(f"{one.name}: everything declined"):
-        results.declined = bench.declined(one)
-    with step(f"{one.name}: at twice the top rate"):
-        results.overloaded = bench.overloaded(one, 2 * results.ours(one.name).rate)
-    with step("the loopback's own limit"):
-        results.loopback = bench.loopback(one)
+def _servers(results: Results, bench: Bench, one: Material, peers: Sequence[Server]) -> None:
+    with _noted(results, f"{one.name}: ours and the C server in turns"):
+        both = bench.ours(one)
+        results.servers[one.name] = {found.server: found for found in both}
+        say(f"   {both[0].rate:,.0f} and {both[1].rate:,.0f} a second")
+    if one.name not in results.servers:
+        return  # there is nothing to hold the peers against
+    if one.name == FOREST:
+        with _noted(results, f"{one.name}: everything declined"):
+            results.declined = bench.declined(one)
+        with _noted(results, f"{one.name}: at twice the top rate"):
+            results.overloaded = bench.overloaded(one, 2 * results.ours(one.name).rate)
+        with _noted(results, "the loopback's own limit"):
+            results.loopback = bench.loopback(one)
+    for peer in peers:
+        with step(f"{one.name}: {peer.title}"):
+            found = results.servers[one.name][peer.key] = bench.peer(peer, one)
+        say(f"   {found.problem or f'{found.rate:,.1f} a second'}")
+
+
+@contextmanager
+def _noted(results: Results, what: str) -> Iterator[None]:
+    """A step whose failure is a result, not the end of a long run."""
+    try:
+        with step(what):
+            yield
+    except (ServerError, LoadError) as error:
+        say(f"   {error}")
+        results.failures[what] = str(error)

@@ -24,6 +24,8 @@ class Results:
     declined: Load | None = None
     overloaded: Load | None = None
     loopback: Load | None = None
+    failures: dict[str, str] = field(default_factory=dict)
+    """What of ours could not be measured, and why."""
 
     def ours(self, model: str) -> Measured:
         return self.servers[model]["fraudops"]
@@ -37,6 +39,8 @@ def goals(results: Results) -> Iterator[Goal]:
     if results.engine is not None:
         for goal in engine_goals(results.engine.models):
             yield Goal(f"engine, {goal.promise}", goal.measured, goal.holds)
+    for what, why in results.failures.items():
+        yield Goal(f"{what}: measured", why, False)
     yield from _beside_peers(results)
     yield from _by_itself(results)
 

@@ -90,10 +90,9 @@ def _checked(command: Sequence[str], core: int) -> str:
 
 def _run(command: Sequence[str], core: int, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command,
+        [*pinned(core), *command],
         cwd=folder,
         env=variables(),
-        preexec_fn=pinned(core),
         capture_output=True,
         text=True,
         check=False,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,14 +91,14 @@ class Generator:
         when_busy: str,
     ) -> Load:
         warmup, measured = spans
-        command = [str(self.program), str(port), str(requests), str(connections)]
+        command = [*pinned(self.cores.generator), str(self.program)]
+        command += [str(port), str(requests), str(connections)]
         command += [str(warmup), str(measured), str(rate), when_busy, str(DEADLINE_MS)]
         done = subprocess.run(
             command,
             capture_output=True,
             check=False,
             env=variables(),
-            preexec_fn=pinned(self.cores.generator),
             timeout=warmup + measured + 60,
         )
         if done.returncode != 0:
@@ -107,9 +106,9 @@ class Generator:
         return msgspec.json.decode(done.stdout, type=Load)
 
 
-def pinned(core: int) -> Callable[[], None]:
-    """For a child process: on that core only, with its children."""
-    return lambda: os.sched_setaffinity(0, {core})
+def pinned(core: int) -> list[str]:
+    """What goes before a command that is to stay on that core, with all that it starts."""
+    return ["taskset", "--cpu-list", str(core)]
 
 
 def write_requests(path: Path, target: str, bodies: Sequence[Any]) -> Path:

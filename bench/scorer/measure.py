@@ -6,13 +6,14 @@ down slows both. A peer runs alone, with as many connections as suit it best.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.scorer.environments import NotInstallableError, environment
-from bench.scorer.load import Generator, Load, write_requests
+from bench.scorer.load import Generator, Load, LoadError, write_requests
 from bench.scorer.material import Material
 from bench.scorer.running import Running, ServerError, free_ports, running, worst_difference
 from bench.scorer.servers import LOOPBACK, OURS, YARDSTICK, Place, Server
@@ -80,7 +81,8 @@ class Bench:
         self, server: Server, material: Material, thresholds: str = ""
     ) -> Iterator[Running]:
         """The server with that model. Raises ServerError and NotInstallableError."""
-        commands = environment(server.environment) if server.environment else Path("/usr/bin")
+        own = Path(sys.executable).parent
+        commands = environment(server.environment) if server.environment else own
         place = Place(material, commands, self.scratch, free_ports(3), thresholds)
         with running(server, place, self.generator.cores.server) as one:
             yield one
@@ -96,11 +98,13 @@ class Bench:
             with self.started(server, material) as one:
                 found = _of(one)
                 requests = self.requests(server, material)
-                self._closed(one, found, requests, CONNECTIONS)
+                loads = [self._closed(one, found, requests, each) for each in CONNECTIONS]
+                if not found.closed:
+                    _check(loads[0])
                 self._half(one, found, requests)
                 _memory(one, found)
                 return found
-        except (NotInstallableError, ServerError) as error:
+        except (NotInstallableError, ServerError, LoadError) as error:
             return replace(_unmeasured(server), problem=str(error))
 
     def ours(self, material: Material) -> tuple[Measured, Measured]:
@@ -114,9 +118,9 @@ class Bench:
             for _ in range(self.spans.rounds):
                 for connections in CONNECTIONS:
                     for one, found, requests in both:
-                        self._closed(one, found, requests, [connections])
+                        _check(self._closed(one, found, requests, connections))
             for one, found, requests in both:
-                self._half(one, found, requests)
+                _check(self._half(one, found, requests))
                 _memory(one, found)
             (_, ours, _), (_, limit, _) = both
             return ours, limit
@@ -124,10 +128,13 @@ class Bench:
     def declined(self, material: Material) -> Load:
         """Ours, where every transaction is declined and so explained. Raises ServerError."""
         with self.started(OURS, material, DECLINE_ALL) as one:
+            if not one.ask(material.transactions[0])["reasons"]:
+                raise ServerError("a declined transaction has no reasons")
             found = _of(one)
             requests = self.requests(OURS, material)
             for _ in range(self.spans.rounds):
-                self._closed(one, found, requests, CONNECTIONS)
+                for connections in CONNECTIONS:
+                    _check(self._closed(one, found, requests, connections))
             return found.closed[found.connections]
 
     def overloaded(self, material: Material, rate: float) -> Load:
@@ -154,29 +161,35 @@ class Bench:
             ]
             return max(loads, key=lambda load: load.rate)
 
-    def _closed(self, one: Running, found: Measured, requests: Path, each: Sequence[int]) -> None:
-        for connections in each:
-            cpu = one.cpu_seconds()
-            load = self.generator.closed(
-                one.place.port, requests, connections=connections, spans=self.spans.both
-            )
-            if not load.clean:
-                raise ServerError(
-                    f"under load: {load.answered} answers {load.status}, {load.broken} broken"
-                )
+    def _closed(self, one: Running, found: Measured, requests: Path, connections: int) -> Load:
+        """One closed loop. It counts where every answer was a good one."""
+        cpu = one.cpu_seconds()
+        load = self.generator.closed(
+            one.place.port, requests, connections=connections, spans=self.spans.both
+        )
+        if load.clean:
             if load.rate > found.rate:
                 found.server_cpu = (one.cpu_seconds() - cpu) / sum(self.spans.both)
             before = found.closed.get(connections)
             if before is None or load.rate > before.rate:
                 found.closed[connections] = load
+        return load
 
-    def _half(self, one: Running, found: Measured, requests: Path) -> None:
+    def _half(self, one: Running, found: Measured, requests: Path) -> Load:
         found.half = self.generator.open(
             one.place.port,
             requests,
             connections=max(CONNECTIONS),
             spans=self.spans.both,
             rate=found.rate / 2,
+        )
+        return found.half
+
+
+def _check(load: Load) -> None:
+    if not load.clean:
+        raise ServerError(
+            f"under load: {load.answered} answers {load.status}, {load.broken} broken"
         )
 
 

@@ -37,13 +37,17 @@ class Running:
     process: subprocess.Popen[bytes]
     start_seconds: float
 
-    def ask(self, transaction: Transaction) -> float:
-        """The score of one transaction. Raises ServerError."""
+    def ask(self, transaction: Transaction) -> Any:
+        """The answer to one transaction. Raises ServerError."""
         content = msgspec.json.encode(self.server.body(transaction))
         status, answer = _request(self.place.port, "POST", self.server.path, content)
         if status != 200:
             raise ServerError(f"{self.server.path} answered {status}: {answer[:200]!r}")
-        return self.server.score(msgspec.json.decode(answer))
+        return msgspec.json.decode(answer)
+
+    def score(self, transaction: Transaction) -> float:
+        """The score in that answer."""
+        return self.server.score(self.ask(transaction))
 
     def memory_mb(self) -> tuple[float, float]:
         """(of all its processes, shared pages divided among them; of the largest, all it maps)"""
@@ -75,14 +79,13 @@ def running(server: Server, place: Place, core: int) -> Iterator[Running]:
     with log.open("wb") as output:
         began = time.monotonic()
         process = subprocess.Popen(
-            server.start(place),
+            [*pinned(core), *server.start(place)],
             cwd=place.scratch,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=pinned(core),
         )
     try:
         _wait_until_ready(server, place, process, log)
@@ -184,6 +187,6 @@ def _last_line(text: str) -> str:
 
 def worst_difference(running: Running, count: int) -> float:
     """Between its scores and scikit-learn's, over the first transactions. Raises ServerError."""
-    material: Any = running.place.material
+    material = running.place.material
     pairs = zip(material.transactions[:count], material.expected[:count], strict=True)
-    return max(abs(running.ask(one) - float(expected)) for one, expected in pairs)
+    return max(abs(running.score(one) - float(expected)) for one, expected in pairs)

@@ -7,7 +7,6 @@ model. Where a server has batching of its own it comes twice, with and without.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,7 +94,7 @@ def _preparing(program: str) -> Callable[[Place], list[str]]:
 
 
 def _ours(place: Place) -> list[str]:
-    command = [str(Path(sys.executable).with_name("fraud-scorer")), "serve"]
+    command = [place.command("fraud-scorer"), "serve"]
     command += [str(place.material.version), "--listen", f"127.0.0.1:{place.port}"]
     command += ["--management", f"127.0.0.1:{place.ports[1]}", "--log-level", "warning"]
     return command + (["--thresholds", place.thresholds] if place.thresholds else [])

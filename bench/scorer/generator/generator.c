@@ -98,7 +98,9 @@ static double percentile_us(double share) {
     uint64_t wanted = (uint64_t)ceil(share * (double)count.latencies), seen = 0;
     for (size_t b = 0; b < 64 * STEPS; b++) {
         seen += count.latency[b];
-        if (seen >= wanted && seen) return (double)bucket_end(b) / 1e3;
+        if (seen < wanted || !seen) continue;
+        uint64_t end = bucket_end(b);
+        return (double)(end < count.longest ? end : count.longest) / 1e3;
     }
     return 0;
 }
@@ -164,10 +166,9 @@ static void send_next(connection *c, uint64_t due) {
 
 static const char *field(const char *head, const char *end, const char *name) {
     size_t size = strlen(name);
-    for (const char *line = head; line && line < end; line = memmem(line, (size_t)(end - line), "\r\n", 2)) {
-        line += *line == '\r' ? 2 : 0;
+    for (const char *line = head; (line = memmem(line, (size_t)(end - line), "\r\n", 2));) {
+        line += 2;
         if (!strncasecmp(line, name, size)) return line + size + (line[size] == ' ');
-        line++;
     }
     return NULL;
 }
