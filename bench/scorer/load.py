@@ -28,10 +28,12 @@ class Cores:
 @dataclass(frozen=True)
 class Load:
     """What one run of the generator says. Rates are a second, times microseconds, `cpu` is the
-    generator's share of its core: at 1 it was itself the limit."""
+    generator's share of its core: at 1 it was itself the limit. `all` counts what was answered
+    before and after the measured span too."""
 
     rate: float
     goodput: float
+    all: int
     answered: int
     late: int
     broken: int

@@ -52,6 +52,8 @@ class Measured:
     worst_difference: float = 0.0
     server_cpu: float = 0.0
     """Share of its core during the best closed loop."""
+    cpu_us: float = 0.0
+    """Its processor time for a request in that loop: what others do on the core hardly moves it."""
     closed: dict[int, Load] = field(default_factory=dict)
     """By connections, the best of the rounds."""
     half: Load | None = None
@@ -169,7 +171,9 @@ class Bench:
         )
         if load.clean:
             if load.rate > found.rate:
-                found.server_cpu = (one.cpu_seconds() - cpu) / sum(self.spans.both)
+                used = one.cpu_seconds() - cpu
+                found.server_cpu = used / sum(self.spans.both)
+                found.cpu_us = used / load.all * 1e6
             before = found.closed.get(connections)
             if before is None or load.rate > before.rate:
                 found.closed[connections] = load

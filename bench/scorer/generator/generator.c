@@ -7,7 +7,7 @@
  *
  * generator PORT REQUESTS CONNECTIONS WARMUP SECONDS RATE wait|drop DEADLINE_MS
  * REQUESTS is a file of whole HTTP requests, each behind its length (uint32, little-endian).
- * Prints one JSON object. Seconds of warm-up count in none of the figures.
+ * Prints one JSON object. What was answered in the warm-up or too late counts in "all" only.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -58,7 +58,7 @@ static struct {
 } g;
 
 static struct {
-    uint64_t answered, in_time, late, broken, dropped, waiting;
+    uint64_t all, answered, in_time, late, broken, dropped, waiting;
     uint64_t status[1000];
     uint64_t latency[64 * STEPS], latencies, longest;
 } count;
@@ -107,6 +107,7 @@ static double percentile_us(double share) {
 
 static void answered(const connection *c, uint64_t now) {
     uint64_t took = now - c->due;
+    count.all++;
     if (c->due >= g.began && c->due < g.ends) note_latency(took);
     if (now < g.began || now >= g.ends) return;
     count.answered++;
@@ -284,10 +285,10 @@ static void read_requests(const char *path) {
 }
 
 static void print(double seconds, uint64_t cpu) {
-    printf("{\"rate\": %.1f, \"goodput\": %.1f, \"answered\": %llu, \"late\": %llu, "
+    printf("{\"rate\": %.1f, \"goodput\": %.1f, \"all\": %llu, \"answered\": %llu, \"late\": %llu, "
            "\"broken\": %llu, \"dropped\": %llu, \"waiting\": %llu, \"cpu\": %.3f, \"status\": {",
            (double)count.answered / seconds, (double)count.in_time / seconds,
-           (unsigned long long)count.answered, (unsigned long long)count.late,
+           (unsigned long long)count.all, (unsigned long long)count.answered, (unsigned long long)count.late,
            (unsigned long long)count.broken, (unsigned long long)count.dropped,
            (unsigned long long)count.waiting, (double)cpu / 1e9 / seconds);
     const char *comma = "";

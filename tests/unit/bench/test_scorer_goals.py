@@ -14,8 +14,8 @@ from bench.scorer.measure import Measured
 
 def load(rate: float, *, p99: float = 1000.0, goodput: float | None = None) -> Load:
     return Load(
-        rate=rate, goodput=rate if goodput is None else goodput, answered=1000, late=0, broken=0,
-        dropped=0, waiting=0, cpu=0.5, status={"200": 1000},
+        rate=rate, goodput=rate if goodput is None else goodput, all=1200, answered=1000, late=0,
+        broken=0, dropped=0, waiting=0, cpu=0.5, status={"200": 1000},
         p50=100.0, p90=200.0, p99=p99, p999=p99, longest=p99,
     )  # fmt: skip
 
