@@ -15,6 +15,7 @@ from bench.engine.measure import Figures
 from bench.scorer.environments import NotInstallableError, environment, variables
 from bench.scorer.load import pinned
 from bench.scorer.material import Material
+from bench.scorer.said import why
 from bench.scorer.servers import APPS
 
 _LONGEST = 900.0
@@ -60,7 +61,7 @@ def ours(scratch: Path, core: int) -> Ours:
     command = [sys.executable, "-m", "bench.engine", "--output", str(output)]
     done = _run(command, core, Path(__file__).parents[2])
     if not output.exists():
-        raise EngineError(f"python -m bench.engine failed: {done.stderr[-500:]}")
+        raise EngineError(f"python -m bench.engine failed: {why(done.stderr)}")
     return msgspec.json.decode(output.read_bytes(), type=Ours)
 
 
@@ -83,8 +84,7 @@ def other(engine: str, material: Material, core: int, seconds: float) -> Other:
 def _checked(command: Sequence[str], core: int) -> str:
     done = _run(command, core, Path(command[1]).parent)
     if done.returncode != 0:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        raise EngineError(lines[-1][:300] if lines else f"exit code {done.returncode}")
+        raise EngineError(why(done.stderr))
     return done.stdout.splitlines()[-1] if done.stdout else ""
 
 

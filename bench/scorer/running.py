@@ -18,6 +18,7 @@ import msgspec
 
 from bench.scorer.environments import variables
 from bench.scorer.load import pinned
+from bench.scorer.said import why
 from bench.scorer.servers import OURS, Place, Server, Transaction
 
 START_SECONDS = 90.0
@@ -111,7 +112,7 @@ def _prepare(command: list[str], environment: dict[str, str], folder: Path) -> N
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        raise ServerError(f"preparing it failed: {_last_line(done.stderr)}")
+        raise ServerError(f"preparing it failed: {why(done.stderr)}")
 
 
 def _wait_until_ready(
@@ -120,11 +121,9 @@ def _wait_until_ready(
     ends = time.monotonic() + START_SECONDS
     while not _is_ready(server, place):
         if process.poll() is not None:
-            raise ServerError(f"it ended with {process.returncode}: {_last_line(log.read_text())}")
+            raise ServerError(f"it ended with {process.returncode}: {why(log.read_text())}")
         if time.monotonic() > ends:
-            raise ServerError(
-                f"not ready after {START_SECONDS:.0f} s: {_last_line(log.read_text())}"
-            )
+            raise ServerError(f"not ready after {START_SECONDS:.0f} s: {why(log.read_text())}")
         time.sleep(0.01)
 
 
@@ -178,11 +177,6 @@ def _family(pid: int) -> list[int]:
 def _kilobytes(text: str) -> dict[str, float]:
     fields = (line.split() for line in text.splitlines()[1:])
     return {one[0].rstrip(":"): float(one[1]) for one in fields}
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "it said nothing"
 
 
 def worst_difference(running: Running, count: int) -> float:
