@@ -36,6 +36,11 @@ def markdown(
     ]
     if results.engine is not None:
         parts += ["## Engines in one process, microseconds a row", table(_engines(results))]
+        parts += [
+            f"{one.engine} was not measured with {one.model}: {one.problem}."
+            for one in results.engines
+            if one.problem
+        ]
         parts += [f"{line}." for line in _growth(results)]
     for model in results.servers:
         parts += [f"## Servers on one core: {model}", table(_rates(results, model))]
@@ -99,7 +104,7 @@ def _engines(results: Results) -> Iterator[Row]:
             if other.model != model:
                 continue
             if other.problem:
-                yield model, other.engine, "not measured:", other.problem[:80], "", "", ""
+                yield model, other.engine, "not measured", *[""] * 4
                 continue
             yield (
                 model, other.engine, f"{other.one:.2f}", f"{other.one / ours.one_from_dict:.1f} x",
