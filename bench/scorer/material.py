@@ -15,7 +15,6 @@ import numpy as np
 from bench import models
 from examples.handbook.publication import thresholds
 from fraud_scorer.artifact.manifest import Feature, Thresholds
-from fraud_scorer.compile import compile_model
 from fraud_scorer.engine import load
 from fraud_scorer.publishing import publish_model
 
@@ -28,8 +27,8 @@ _START = datetime(2026, 1, 5, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Material:
-    """One trained model. Its folder holds model.joblib, model.fdm, names.json, rows.npy, and the
-    published version in `version`."""
+    """One trained model. Its folder holds model.joblib, names.json and rows.npy for the peers; what
+    was published is in `version`."""
 
     name: str
     folder: Path
@@ -45,8 +44,15 @@ class Material:
     def version(self) -> Path:
         return self.folder / "published" / VERSION
 
-    def size_mb(self, file: str) -> float:
-        return (self.folder / file).stat().st_size / 1e6
+    @property
+    def compiled(self) -> Path:
+        """The compiled model that the version holds."""
+        return self.version / "model.fdm"
+
+    @property
+    def trained(self) -> Path:
+        """What the peers load."""
+        return self.folder / "model.joblib"
 
 
 def material(name: str, estimator: Any, data: models.Data, folder: Path) -> Material:
@@ -60,7 +66,6 @@ def material(name: str, estimator: Any, data: models.Data, folder: Path) -> Mate
     np.save(folder / "rows.npy", rows)
     (folder / "names.json").write_text(json.dumps(models.NAMES))
     reference = data.training[:_REFERENCE]
-    (folder / "model.fdm").write_bytes(compile_model(trained, models.INPUTS, reference=reference))
     published = publish_model(
         trained,
         to=str(folder / "published"),
@@ -75,7 +80,7 @@ def material(name: str, estimator: Any, data: models.Data, folder: Path) -> Mate
     return Material(
         name=name,
         folder=folder,
-        nodes=load(folder / "model.fdm").header.nodes,
+        nodes=load(folder / "published" / VERSION / "model.fdm").header.nodes,
         thresholds=chosen,
         digest=published.digest,
         transactions=[_transaction(i, row) for i, row in enumerate(_named(rows))],

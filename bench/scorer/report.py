@@ -84,7 +84,7 @@ def write(
 def _models(materials: Iterable[Material]) -> Iterator[Row]:
     yield "model", "nodes", "model.joblib, MB", "model.fdm, MB"
     for one in materials:
-        sizes = (f"{one.size_mb(file):.2f}" for file in ("model.joblib", "model.fdm"))
+        sizes = (f"{path.stat().st_size / 1e6:.2f}" for path in (one.trained, one.compiled))
         yield one.name, f"{one.nodes:,}", *sizes
 
 

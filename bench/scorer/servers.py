@@ -105,7 +105,7 @@ OURS = Server("fraudops", "fraud-scorer", _ours, "/v1/score", _whole, _scored)
 
 def _yardstick(place: Place) -> list[str]:
     one = place.material
-    command = [str(place.scratch / "yardstick"), str(place.port), str(one.folder / "model.fdm")]
+    command = [str(place.scratch / "yardstick"), str(place.port), str(one.compiled)]
     command += [one.thresholds.review, one.thresholds.decline, NAME, VERSION, one.digest]
     return command + list(models.NAMES)
 
@@ -130,7 +130,7 @@ def _mlserver(batch: int) -> Callable[[Place], list[str]]:
         model: dict[str, Any] = {
             "name": "model",
             "implementation": "mlserver_sklearn.SKLearnModel",
-            "parameters": {"uri": f"{place.folder}/model.joblib"},
+            "parameters": {"uri": str(place.material.trained)},
         }
         if batch > 1:
             model |= {"max_batch_size": batch, "max_batch_time": _TOGETHER_SECONDS}
