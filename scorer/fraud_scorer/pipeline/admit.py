@@ -17,7 +17,9 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{
 
 def admit(headers: Mapping[bytes, bytes], *, now: float, patience: float) -> Context:
     """The context of a request that came at `now` and is worth answering for `patience` seconds."""
-    traceparent = headers.get(b"traceparent", b"").decode("latin-1")
-    if not _TRACEPARENT.fullmatch(traceparent):
-        traceparent = ""  # as Trace Context demands of a parent that cannot be read
+    traceparent = ""
+    if b"traceparent" in headers:
+        given = headers[b"traceparent"].decode("latin-1")
+        if _TRACEPARENT.fullmatch(given):  # Trace Context demands that any other is dropped
+            traceparent = given
     return Context(ANONYMOUS, received=now, deadline=now + patience, traceparent=traceparent)

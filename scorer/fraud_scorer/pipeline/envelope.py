@@ -13,6 +13,8 @@ from fraud_scorer.registry.loaded import AnswerModel as AnswerModel
 MAX_AMOUNT = 2**53 - 1
 """Every JSON reader keeps integers up to here exact."""
 
+MAX_ENTITIES = 16
+
 Decision = Literal["approve", "review", "decline"]
 
 EntityKind = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,62}(?!\n)$")]
@@ -31,7 +33,9 @@ class ScoreRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ]
     entities: Annotated[
         dict[EntityKind, EntityId],
-        Meta(max_length=16, description="Who and what takes part: customer, terminal, ..."),
+        Meta(
+            max_length=MAX_ENTITIES, description="Who and what takes part: customer, terminal, ..."
+        ),
     ]
     amount_minor: Annotated[
         int,
