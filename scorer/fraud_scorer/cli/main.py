@@ -37,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         )
     options = parser.parse_args(arguments)
+    options.arguments = list(sys.argv[1:] if arguments is None else arguments)
     return int(_COMMANDS[options.command].run(options))
 
 

@@ -52,3 +52,9 @@ def size(text: str) -> int:
     if power is None or not number.isdecimal() or int(number) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not like 512Mi or 4Gi")
     return int(number) << 10 * power
+
+
+def worker(text: str) -> tuple[int, int, int]:
+    """`PLACE:MEMORY:CONTROL`: what a serving process gets from its parent."""
+    place, memory, control = (int(part) for part in text.split(":"))
+    return place, memory, control

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from fraud_scorer.http.asgi import (
     Application,
     Handler,
-    Observer,
     Request,
     Response,
     Routes,
@@ -16,6 +17,8 @@ from fraud_scorer.http.asgi import (
 from fraud_scorer.http.batch import batch
 from fraud_scorer.http.body import DisconnectedError, read_body
 from fraud_scorer.http.health import Health
+from fraud_scorer.http.hot import HotRoute
+from fraud_scorer.http.lag import Lag
 from fraud_scorer.http.limits import Limits
 from fraud_scorer.http.oip.routes import in_the_protocol
 from fraud_scorer.http.oip.routes import routes as oip
@@ -23,23 +26,14 @@ from fraud_scorer.http.openapi import describe
 from fraud_scorer.http.page import page
 from fraud_scorer.http.turns import Turns
 from fraud_scorer.metrics import Metrics
+from fraud_scorer.pipeline.context import Context
 from fraud_scorer.pipeline.pipeline import Pipeline
 from fraud_scorer.problem import OVERLOADED, Problem
 
-
-class _Counting(Observer):
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-
-    def began(self) -> None:
-        self._metrics.in_flight.inc()
-
-    def answered(self, route: str, status: int, seconds: float) -> None:
-        self._metrics.in_flight.dec()
-        self._metrics.answered(route, status, seconds)
+SCORE = "/v1/score"
 
 
-def api(pipeline: Pipeline, metrics: Metrics, limits: Limits) -> Application:
+def api(pipeline: Pipeline, metrics: Metrics, limits: Limits, lag: Lag) -> Application:
     """The API port as an ASGI application."""
 
     turns = Turns()
@@ -47,6 +41,7 @@ def api(pipeline: Pipeline, metrics: Metrics, limits: Limits) -> Application:
     async def score(request: Request) -> Response:
         context = pipeline.admit(request.headers)
         body = await read_body(request, limit=limits.body_bytes, seconds=limits.body_seconds)
+        lag.check()
         return json_response(pipeline.answer(context, body))
 
     async def health(_: Request) -> Response:
@@ -59,14 +54,33 @@ def api(pipeline: Pipeline, metrics: Metrics, limits: Limits) -> Application:
         return _guarded(handler, metrics)
 
     routes: Routes = {
-        "/v1/score": {"POST": score},
+        SCORE: {"POST": score},
         "/v1/score/batch": {"POST": batch(pipeline, metrics, turns, limits)},
         "/health": {"GET": health},
         "/openapi.json": {"GET": openapi},
         "/": {"GET": page},
     }
     protocol = _each(_each(oip(pipeline, turns, limits), guarded), in_the_protocol)
-    return Application({**_each(routes, guarded), **protocol}, _Counting(metrics))
+    return Application({**_each(routes, guarded), **protocol}, metrics)
+
+
+def hot_route(
+    application: Application, pipeline: Pipeline, metrics: Metrics, limits: Limits, lag: Lag
+) -> HotRoute:
+    """What the protocol answers of it without asking the application."""
+
+    def answer(context: Context, body: bytes) -> bytes:
+        return msgspec.json.encode(pipeline.answer(context, body))
+
+    return HotRoute(
+        SCORE,
+        application,
+        admit=pipeline.admit,
+        answer=answer,
+        observer=metrics,
+        lag=lag,
+        body_bytes=limits.body_bytes,
+    )
 
 
 def _each(routes: Routes, wrapped: Callable[[Handler], Handler]) -> Routes:
@@ -87,7 +101,7 @@ def _guarded(handler: Handler, metrics: Metrics) -> Handler:
             return Response(status=499)
         except Problem as problem:
             if problem.kind is OVERLOADED:
-                metrics.shed.inc()
+                metrics.turned_away()
             raise
 
     return answer

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -24,6 +24,8 @@ from fraud_scorer.problem import (
 )
 
 JSON = "application/json"
+COMMON_HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+"""What every answer has."""
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -65,14 +67,32 @@ Routes = Mapping[str, Methods]
 themselves."""
 
 
-class Observer:
-    """Is told of requests; does nothing by itself."""
+class Observer(Protocol):
+    """Is told of requests."""
 
     def began(self) -> None:
         """A request's headers are here."""
 
+    def ended(self) -> None:
+        """Nothing more is to be done for it."""
+
+    def turned_away(self) -> None:
+        """It is refused because there are too many."""
+
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Its answer goes out. `route` is one of the routes, or `unknown`."""
+
+
+class Unobserved:
+    """An observer that does not care."""
+
+    def began(self) -> None: ...
+
+    def ended(self) -> None: ...
+
+    def turned_away(self) -> None: ...
+
+    def answered(self, route: str, status: int, seconds: float) -> None: ...
 
 
 class Application:
@@ -80,7 +100,7 @@ class Application:
 
     def __init__(self, routes: Routes, observer: Observer | None = None) -> None:
         self._router = Router(routes)
-        self._observer = observer or Observer()
+        self._observer = observer or Unobserved()
         self.closing = False
         """Set when the server is going away: answers then end their connections."""
 
@@ -96,6 +116,7 @@ class Application:
         finally:
             route = found.route if found else _UNKNOWN
             self._observer.answered(route, response.status, time.monotonic() - began)
+            self._observer.ended()
         if response.stream is None:
             await self._send(response, send)
 
@@ -123,8 +144,7 @@ class Application:
 
     def _headers(self, response: Response) -> list[tuple[bytes, bytes]]:
         headers = [
-            (b"cache-control", b"no-store"),
-            (b"x-content-type-options", b"nosniff"),
+            *COMMON_HEADERS,
             *response.headers,
         ]
         if response.status != _NO_CONTENT:
@@ -141,13 +161,8 @@ class Application:
         request = Request(scope["method"], scope["path"], headers, receive, parameters)
         try:
             return await self._dispatch(found, request)
-        except Problem as problem:
-            return problem_response(problem)
-        except Exception:
-            _log.exception("%s %s failed", request.method, request.path)
-            return problem_response(
-                Problem(INTERNAL, "The failure was logged; the request itself may be in order")
-            )
+        except Exception as error:
+            return failure(error, f"{request.method} {request.path}")
 
     async def _dispatch(self, found: Match[Methods] | None, request: Request) -> Response:
         if found is None:
@@ -170,6 +185,16 @@ def json_response(value: object, status: int = 200) -> Response:
 def problem_response(problem: Problem) -> Response:
     """The problem as its document."""
     return Response(problem.body(), problem.status, MEDIA_TYPE, problem.headers)
+
+
+def failure(error: Exception, request: str) -> Response:
+    """What the caller of a request that raised this is told."""
+    if isinstance(error, Problem):
+        return problem_response(error)
+    _log.error("%s failed", request, exc_info=error)
+    return problem_response(
+        Problem(INTERNAL, "The failure was logged; the request itself may be in order")
+    )
 
 
 def _allowed(methods: Iterable[str]) -> list[str]:

@@ -59,7 +59,7 @@ def batch(pipeline: Pipeline, metrics: Metrics, turns: Turns, limits: Limits) ->
                 answer = pipeline.answer(pipeline.admit(request.headers), bytes(item))
             except Problem as problem:
                 if problem.kind is OVERLOADED:
-                    metrics.shed.inc()
+                    metrics.turned_away()
                 yield failed(position, problem)
             except Exception:
                 _log.exception("item %d of a batch failed", position)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Collection
 
 from fraud_scorer.http.asgi import JSON, Request
-from fraud_scorer.problem import BODY_TIMEOUT, BODY_TOO_LARGE, UNSUPPORTED_MEDIA, Problem
+from fraud_scorer.problem import BODY_TOO_LARGE, REQUEST_TIMEOUT, UNSUPPORTED_MEDIA, Problem
 
 _CLOSE = ((b"connection", b"close"),)
 _POLITENESS = 1 << 20
@@ -35,7 +35,7 @@ async def read_body(
             body = await _read(request, limit)
     except TimeoutError:
         raise Problem(
-            BODY_TIMEOUT, f"The body was not complete after {seconds:g} s", headers=_CLOSE
+            REQUEST_TIMEOUT, f"The body was not complete after {seconds:g} s", headers=_CLOSE
         ) from None
     if refused:
         raise refused

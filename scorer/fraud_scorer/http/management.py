@@ -1,7 +1,7 @@
 """The management port: liveness, readiness, metrics. Not for callers of the API.
 
-Live means that the event loop turns; a process that waits for its model store is alive. Ready means
-that a proven model is loaded and that the process is not going away.
+Live means that the event loop turns; a service that waits for its model store is alive. Ready means
+that a proven model is loaded in every serving process, and that the service is not going away.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from fraud_scorer.http.asgi import Application, Request, Response, json_response
+from fraud_scorer.http.exposition import Exposition
 from fraud_scorer.http.readiness import Readiness
-from fraud_scorer.metrics import Metrics
 
 
-def management(readiness: Readiness, metrics: Metrics) -> Application:
+def management(readiness: Readiness, exposition: Exposition) -> Application:
     """The management port as an ASGI application."""
 
     async def live(_: Request) -> Response:
@@ -23,8 +23,7 @@ def management(readiness: Readiness, metrics: Metrics) -> Application:
         return json_response(readiness, 200 if readiness.ready else 503)
 
     async def show(_: Request) -> Response:
-        metrics.ready.set(readiness.ready)
-        return Response(metrics.exposition(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+        return Response(exposition.text(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     return Application(
         {

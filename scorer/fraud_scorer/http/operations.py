@@ -13,15 +13,16 @@ Schema = dict[str, Any]
 _PROBLEMS = {
     "400": "The body is not JSON.",
     "404": "There is no such model, or version.",
-    "408": "The body did not arrive in time.",
+    "408": "The request did not arrive in time.",
     "413": "The body is too large, or has too many transactions.",
     "415": "The body is of a media type that is not taken here.",
     "422": "A field is missing, unknown or not what it must be.",
     "500": "The service failed, and logged how.",
+    "431": "The header is too large.",
     "503": "Overloaded, or no model is ready; see Retry-After.",
 }
-WITH_BODY = ("400", "408", "413", "415", "422", "500", "503")
-WITHOUT_BODY = ("500", "503")
+WITH_BODY = ("400", "408", "413", "415", "422", "431", "500", "503")
+WITHOUT_BODY = ("431", "500", "503")
 
 
 def ref(name: str) -> Schema:

@@ -1,4 +1,4 @@
-"""Whether this process takes requests, and why not."""
+"""Whether the service takes requests, and why not."""
 
 from __future__ import annotations
 

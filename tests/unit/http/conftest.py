@@ -1,4 +1,4 @@
-"""A scorer with a real model, for tests that need no other."""
+"""A scorer with a real model, for tests that need no other, with the hot route and without."""
 
 from __future__ import annotations
 
@@ -20,15 +20,23 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
     return loaded(folder)
 
 
+@pytest.fixture(scope="session", params=[True, False], ids=["hot", "asgi"])
+def hot(request: pytest.FixtureRequest) -> bool:
+    """Whether the hot route is answered without ASGI. A caller must not see a difference, so
+    whatever takes this is tested both ways."""
+    found: bool = request.param
+    return found
+
+
 @pytest.fixture
-async def running(model: LoadedModel) -> AsyncIterator[Running]:
+async def running(model: LoadedModel, hot: bool) -> AsyncIterator[Running]:
     """A scorer for one test."""
-    async with scorer(model) as made:
+    async with scorer(model, hot=hot) as made:
         yield made
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared(model: LoadedModel) -> AsyncIterator[Running]:
+async def shared(model: LoadedModel, hot: bool) -> AsyncIterator[Running]:
     """A scorer for all tests of a module, which must not change it."""
-    async with scorer(model) as made:
+    async with scorer(model, hot=hot) as made:
         yield made

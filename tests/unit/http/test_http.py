@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from fraud_scorer.http.connection import ConnectionLimits
 from fraud_scorer.http.limits import Limits
 from fraud_scorer.registry.loaded import LoadedModel
 from tests.unit.http.support import Running, problem, scorer
@@ -98,9 +99,14 @@ async def test_requests_in_one_connection_are_answered_in_order(shared: Running)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def small(model: LoadedModel) -> AsyncIterator[Running]:
+async def small(model: LoadedModel, hot: bool) -> AsyncIterator[Running]:
     """A scorer that takes little, and not for long."""
-    async with scorer(model, limits=Limits(body_bytes=1000, body_seconds=0.2)) as running:
+    async with scorer(
+        model,
+        hot=hot,
+        limits=Limits(body_bytes=1000, body_seconds=0.2),
+        connections=ConnectionLimits(head_bytes=2000, head_seconds=0.2, body_seconds=0.2),
+    ) as running:
         yield running
 
 
@@ -126,8 +132,8 @@ async def pour(writer: asyncio.StreamWriter) -> None:
         await writer.drain()
 
 
-async def test_an_endless_body_is_cut_off(model: LoadedModel) -> None:
-    async with scorer(model, limits=Limits(body_bytes=1000, body_seconds=30)) as running:
+async def test_an_endless_body_is_cut_off(model: LoadedModel, hot: bool) -> None:
+    async with scorer(model, hot=hot, limits=Limits(body_bytes=1000, body_seconds=30)) as running:
         _, writer = await running.connect()
         writer.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
         with pytest.raises(ConnectionError):
@@ -182,8 +188,10 @@ async def test_what_is_not_http(shared: Running, data: bytes) -> None:
     assert json.loads(body)["type"] == "urn:fraudops:problem:bad-http"
 
 
-async def test_what_waited_too_long_is_told_when_to_come_back(model: LoadedModel) -> None:
-    async with scorer(model, patience=-1) as running:
+async def test_what_waited_too_long_is_told_when_to_come_back(
+    model: LoadedModel, hot: bool
+) -> None:
+    async with scorer(model, hot=hot, patience=-1) as running:
         answer = await running.score(transaction())
         assert answer.status_code == 503
         assert problem(answer)["type"].endswith(":overloaded")
@@ -191,8 +199,8 @@ async def test_what_waited_too_long_is_told_when_to_come_back(model: LoadedModel
         assert "fraud_scorer_shed_total 1.0" in (await running.management.get("/metrics")).text
 
 
-async def test_a_server_that_goes_away_says_so(model: LoadedModel) -> None:
-    async with scorer(model) as running:
+async def test_a_server_that_goes_away_says_so(model: LoadedModel, hot: bool) -> None:
+    async with scorer(model, hot=hot) as running:
         assert "connection" not in (await running.score(transaction())).headers
         running.application.closing = True
         response = await running.score(transaction())

@@ -36,7 +36,8 @@ class Process:
         self.process = process
         self.lines: list[str] = []
         self._queue: Queue[str | None] = Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
         assert self.process.stderr is not None
@@ -54,6 +55,17 @@ class Process:
                 return found
         raise AssertionError(f"ended without {message!r}: {''.join(self.lines)}")
 
+    def children(self) -> list[int]:
+        """The process ids of those that serve."""
+        parent = self.process.pid
+        text = Path(f"/proc/{parent}/task/{parent}/children").read_text()
+        return [int(one) for one in text.split()]
+
+    def kill(self) -> None:
+        """End it, and read to the end: the processes that it started go after it."""
+        self.process.kill()
+        self._reader.join(PATIENCE)
+
     def ended(self) -> int:
         """The exit code."""
         return self.process.wait(PATIENCE)
@@ -70,7 +82,8 @@ def serving(*arguments: str | Path) -> Iterator[Process]:
         text=True,
         env=environment,
     ) as process:
+        running = Process(process)
         try:
-            yield Process(process)
+            yield running
         finally:
-            process.kill()
+            running.kill()

@@ -32,7 +32,8 @@ def test_scores_and_reasons_without_what_trained_the_model(tmp_path: Path) -> No
         assert answer["score"] == published.manifest.golden[1].score
         assert answer["decision"] == "review"
         assert answer["reasons"]
-        maps = Path(f"/proc/{process.process.pid}/maps").read_text()
+        (serves,) = process.children()
+        maps = Path(f"/proc/{serves}/maps").read_text()
     mapped = {line.split(maxsplit=5)[-1] for line in maps.splitlines() if "/" in line}
     assert any("_walk" in path for path in mapped)
     libraries = [path for path in mapped if path.endswith(".so") or ".so." in path]
@@ -47,6 +48,7 @@ def test_the_model_is_mapped_and_its_file_is_gone(tmp_path: Path) -> None:
     work.mkdir()
     with serving(tmp_path / "store/v1", f"--work-dir={work}") as process:
         process.logged("ready")
-        maps = Path(f"/proc/{process.process.pid}/maps").read_text()
+        (serves,) = process.children()
+        maps = Path(f"/proc/{serves}/maps").read_text()
         assert any(str(work) in line and "(deleted)" in line for line in maps.splitlines())
         assert list(work.iterdir()) == []

@@ -1,0 +1,192 @@
+"""The parent of the serving processes: it holds the management port and answers no transaction.
+
+    start all -> all ready -> SIGTERM -> not ready, all drain -> stopped
+    one dies  -> not ready -> replaced, after a pause that grows -> ready
+
+The service is ready when all of its processes are. A process whose event loop stands still is
+killed, which is a death like any other. What a process refuses as an artifact, or a process that
+dies before the service was ever ready, ends the whole: whoever started it must know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from fraud_scorer.counters import Slot
+from fraud_scorer.http.children import Child
+from fraud_scorer.http.control import NotReady, Ready, Report, reports
+from fraud_scorer.http.exposition import Exposition
+from fraud_scorer.http.management import management
+from fraud_scorer.http.readiness import Readiness
+from fraud_scorer.http.server import running
+from fraud_scorer.http.stopping import Stop
+from fraud_scorer.registry.refusal import EXIT_CODE
+
+_LONGEST_PAUSE = 30.0
+_STEADY_SECONDS = 60.0
+"""A process that lived so long is replaced without a pause."""
+
+_HUNG_SECONDS = 30.0
+_MARGIN_SECONDS = 3.0
+"""What processes get beyond draining and shutting down before they are killed."""
+
+_log = logging.getLogger(__name__)
+
+
+class Place:
+    """One of the serving processes, and whoever takes its place."""
+
+    def __init__(self, index: int, slot: Slot, start: Callable[[int], Child], child: Child) -> None:
+        self.index = index
+        self.slot = slot
+        self.restarts = 0
+        self.report: Report = NotReady()
+        self._start = start
+        self._child: Child | None = child
+
+    @property
+    def process_id(self) -> int | None:
+        """Of the process that lives, if one does."""
+        return self._child.process.pid if self._child else None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process, where there is one."""
+        if self._child is not None:
+            self._child.process.send_signal(number)
+
+    def restart(self) -> None:
+        """Put a new process into the place of a dead one."""
+        self.restarts += 1
+        self._child = self._start(self.index)
+
+    async def end(self, changed: Callable[[], None]) -> int:
+        """Listen to the process until it has ended; its exit code."""
+        if (child := self._child) is None:
+            return 0
+
+        def heard(report: Report) -> None:
+            self.report = report
+            changed()
+
+        await reports(child.control, heard)
+        code = await asyncio.to_thread(child.process.wait)
+        self._child = None
+        self.slot.bury()
+        self.report = NotReady("ProcessEnded", "a serving process ended, and is replaced")
+        changed()
+        return code
+
+
+class Supervisor:
+    """Keeps serving processes alive until it is told to stop."""
+
+    def __init__(self, places: Sequence[Place], addresses: Mapping[str, str]) -> None:
+        self.readiness = Readiness()
+        self._places = places
+        self._addresses = addresses
+        self._once_ready = False
+        self._exit_code = 0
+
+    async def run(self, bound: socket.socket, *, drain: float, shutdown: float) -> int:
+        """Serve until SIGTERM or SIGINT; the exit code."""
+        self._stop = stop = Stop((signal.SIGTERM, signal.SIGINT))
+        exposition = Exposition(
+            [place.slot for place in self._places], lambda: self.readiness.ready, self._places
+        )
+        async with running(management(self.readiness, exposition), bound, shutdown):
+            _log.info("loading", extra=self._addresses)
+            kept = [asyncio.create_task(self._keep(place)) for place in self._places]
+            watching = asyncio.create_task(self._watch())
+            asked = asyncio.create_task(stop.asked.wait())
+            await asyncio.wait({asked, *kept}, return_when=asyncio.FIRST_COMPLETED)
+            asked.cancel()
+            self.readiness.set_not_ready("Terminating", "the process is going away")
+            _log.info("draining", extra={"seconds": drain})
+            self._signal(signal.SIGTERM)
+            insisting = asyncio.create_task(self._insist(drain + shutdown + _MARGIN_SECONDS))
+            await asyncio.gather(*kept)
+            insisting.cancel()
+            watching.cancel()
+        _log.info("stopped")
+        return self._exit_code
+
+    async def _keep(self, place: Place) -> None:
+        """Replace the process of a place whenever it dies."""
+        pause = 0.0
+        while True:
+            began = time.monotonic()
+            code = await place.end(self._changed)
+            if self._stop.asked.is_set():
+                return
+            if code == EXIT_CODE or not self._once_ready:
+                self._give_up(code if code > 0 else 1)
+                return
+            if time.monotonic() - began > _STEADY_SECONDS:
+                pause = 0.0
+            _log.error(
+                "a serving process ended and is replaced",
+                extra={"place": place.index, "code": code, "pause": pause},
+            )
+            await self._stop.unless(asyncio.sleep(pause))
+            if self._stop.asked.is_set():
+                return
+            place.restart()
+            pause = min(max(2 * pause, 1.0), _LONGEST_PAUSE)
+
+    def _give_up(self, code: int) -> None:
+        """End the whole for what one process ended with."""
+        self._exit_code = self._exit_code or code
+        self._stop.asked.set()
+
+    def _changed(self) -> None:
+        """A process is in another state than before."""
+        if self._stop.asked.is_set():
+            return
+        told = [place.report for place in self._places]
+        waiting = next((one for one in told if isinstance(one, NotReady)), None)
+        if waiting is not None:
+            self.readiness.set_not_ready(waiting.reason, waiting.message)
+        elif not self.readiness.ready and isinstance(first := told[0], Ready):
+            self.readiness.set_ready()
+            self._once_ready = True
+            _log.info(
+                "ready",
+                extra={
+                    "model": first.model,
+                    "version": first.version,
+                    "digest": first.digest,
+                    "revision": first.revision,
+                    "processes": len(told),
+                    **self._addresses,
+                },
+            )
+
+    async def _watch(self) -> None:
+        """Kill a process whose event loop does not turn any more."""
+        while True:
+            await asyncio.sleep(_HUNG_SECONDS / 6)
+            for place in self._places:
+                beat = place.slot.heartbeat
+                if beat and time.monotonic() - beat > _HUNG_SECONDS:
+                    _log.error("a serving process hangs", extra={"place": place.index})
+                    place.signal(signal.SIGKILL)
+
+    async def _insist(self, seconds: float) -> None:
+        """Pass on that somebody insists, and end what does not end by itself."""
+        try:
+            await asyncio.wait_for(self._stop.insisted.wait(), seconds)
+        except TimeoutError:
+            self._signal(signal.SIGKILL)
+        else:
+            self._signal(signal.SIGTERM)
+            await asyncio.sleep(seconds)
+            self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        for place in self._places:
+            place.signal(number)

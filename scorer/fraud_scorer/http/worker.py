@@ -1,0 +1,83 @@
+"""A serving process, from its model to its last answer.
+
+    load and prove -> listen, ready
+    SIGTERM        -> (drain) still answering -> close
+    again          -> no more draining
+
+It listens only once its model is proven. While draining, requests are answered as before, but each
+answer ends its connection, so that clients connect to another pod. When the parent is gone, it goes
+too, as soon as what is under way is answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable
+
+from fraud_scorer.counters import Slot
+from fraud_scorer.http.api import api, hot_route
+from fraud_scorer.http.control import NotReady, Ready, Reporting
+from fraud_scorer.http.lag import Lag
+from fraud_scorer.http.server import running
+from fraud_scorer.http.settings import Settings
+from fraud_scorer.http.sockets import bind
+from fraud_scorer.http.stopping import Stop
+from fraud_scorer.metrics import Metrics
+from fraud_scorer.pipeline.pipeline import Pipeline
+from fraud_scorer.registry.loaded import LoadedModel
+from fraud_scorer.registry.registry import ModelRegistry
+
+_HEARTBEAT_SECONDS = 1.0
+
+_log = logging.getLogger(__name__)
+
+Waiting = Callable[[str, str], None]
+Load = Callable[[Waiting], Awaitable[LoadedModel]]
+"""Gives the model; tells reason and message of whatever it waits for."""
+
+
+async def work(settings: Settings, load: Load, control: socket.socket, slot: Slot) -> None:
+    """Serve until SIGTERM. Raises whatever `load` raises, and OSError on a taken port."""
+    stop = Stop((signal.SIGTERM,))
+    parent = Reporting(control, stop.insist)
+    beating = asyncio.create_task(_beat(slot))
+    metrics, registry = Metrics(slot), ModelRegistry()
+    pipeline = Pipeline(registry, metrics, patience=settings.patience)
+    lag = Lag(settings.lag)
+    application = api(pipeline, metrics, settings.limits, lag)
+    hot = hot_route(application, pipeline, metrics, settings.limits, lag)
+
+    loaded = await stop.unless(load(lambda reason, message: parent.tell(NotReady(reason, message))))
+    if loaded is None:
+        return
+    registry.install(loaded)
+    registry.activate(loaded.revision)
+    metrics.serving(loaded)
+    with bind(settings.listen, shared=True) as listening:
+        async with running(
+            application,
+            listening,
+            settings.shutdown,
+            limits=settings.connections,
+            hot=hot,
+            lag=lag,
+        ):
+            parent.tell(Ready(loaded.name, loaded.version, loaded.digest, loaded.revision))
+            await stop.asked.wait()
+            application.closing = True
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.insisted.wait(), settings.drain)
+            _log.info("closing")
+    beating.cancel()
+
+
+async def _beat(slot: Slot) -> None:
+    """Say that the event loop turns."""
+    while True:
+        slot.heartbeat = time.monotonic()
+        await asyncio.sleep(_HEARTBEAT_SECONDS)
