@@ -3,6 +3,7 @@ does. Read from the model's own dump; lightgbm itself is not imported."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,8 @@ from fraud_scorer.compile.builder import Builder, Code, Matrix
 from fraud_scorer.compile.ensemble import add_trees
 from fraud_scorer.compile.layout import FlatTree
 from fraud_scorer.compile.registry import Classifier, classifier
+
+_DUMPED_INFINITY = 1e300
 
 
 def margin(builder: Builder, fitted: Any, x: Matrix) -> int:
@@ -81,7 +84,7 @@ class _Reader:
         self.left.append(-1)
         self.right.append(-1)
         self.column.append(node["split_feature"] if is_split else 0)
-        self.threshold.append(node["threshold"] if is_split else 0.0)
+        self.threshold.append(_undumped(node["threshold"]) if is_split else 0.0)
         self.null_left.append(bool(is_split and node["default_left"]))
         self.value.append(0.0 if is_split else node["leaf_value"])
         self.weight.append(float(node.get("internal_count", node.get("leaf_count", 0))))
@@ -99,6 +102,12 @@ class _Reader:
             weight=np.array(self.weight),
             single=False,
         )
+
+
+def _undumped(threshold: float) -> float:
+    """JSON has no infinity: where a split asks only whether a value is missing, the dump says 1e300
+    (Common::AvoidInf in LightGBM's tree.cpp) for what the model itself compares with."""
+    return math.inf if threshold >= _DUMPED_INFINITY else threshold
 
 
 classifier("lightgbm.LGBMClassifier", compiled=Classifier(proba))
