@@ -94,6 +94,9 @@ class EffectiveScorer(Fields):
     )
     image: Text = Field(description="Image of the scorer.")
     resources: EffectiveResources = Field(description="CPU and memory of one scorer pod.")
+    processes: Number = Field(
+        description="Processes that answer in one scorer pod: one a core of its CPU request."
+    )
     max_unavailable: Text = Field(
         description="Number or percentage of scorer pods that node drains may take at once."
     )

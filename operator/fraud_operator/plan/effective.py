@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +56,8 @@ class Effective:
     autoscaling: Scaling | None
     resources: Mapping[str, Mapping[str, str]]
     """As a container takes them."""
+    processes: int
+    """Serving processes of a pod: one a core of its CPU request, and one for what is left over."""
     max_unavailable: str
     grace_seconds: int
 
@@ -71,6 +74,7 @@ class Effective:
         scorer: dict[str, Any] = {
             "image": image,
             "resources": {key: dict(value) for key, value in self.resources.items()},
+            "processes": self.processes,
             "maxUnavailable": self.max_unavailable,
             "terminationGracePeriodSeconds": self.grace_seconds,
         }
@@ -113,6 +117,7 @@ def effective(spec: FraudDetectorSpec) -> Effective:
     scaling = _scaling(spec.autoscaling, row)
     replicas = row.replicas if spec.scorer.replicas is None else spec.scorer.replicas
     thresholds = spec.scoring.thresholds
+    resources = _resources(spec.scorer.resources, row)
     return Effective(
         version=spec.model.version or "",
         sync_interval=spec.model.sync_interval or DEFAULT_SYNC_INTERVAL,
@@ -124,7 +129,8 @@ def effective(spec: FraudDetectorSpec) -> Effective:
         tps_budget=row.tps_budget,
         replicas=replicas if scaling is None else None,
         autoscaling=scaling,
-        resources=_resources(spec.scorer.resources, row),
+        resources=resources,
+        processes=max(1, math.ceil(quantities.millicores(resources["requests"]["cpu"]) / 1000)),
         max_unavailable=spec.scorer.max_unavailable or DEFAULT_MAX_UNAVAILABLE,
         grace_seconds=spec.scorer.termination_grace_period_seconds or DEFAULT_GRACE_SECONDS,
     )

@@ -201,6 +201,7 @@ def _container(
             f"--listen=0.0.0.0:{HTTP_PORT}",
             f"--management=0.0.0.0:{MANAGEMENT_PORT}",
             f"--termination-log={_TERMINATION_LOG}",
+            f"--processes={effective.processes}",
             *_ending(effective.grace_seconds),
         ],
         "ports": [

@@ -46,6 +46,7 @@ def test_everything_set():
                 "requests": {"cpu": "1500m", "memory": "1536Mi"},
                 "limits": {"cpu": "2", "memory": "2Gi"},
             },
+            "processes": 2,
             "maxUnavailable": "2",
             "terminationGracePeriodSeconds": 45,
         },
@@ -74,6 +75,13 @@ def test_a_bound_that_is_not_set_gives_way_to_the_one_that_is(autoscaling, bound
     scaling = of(autoscaling=autoscaling).autoscaling
     assert scaling is not None
     assert (scaling.min_replicas, scaling.max_replicas) == bounds
+
+
+@pytest.mark.parametrize(
+    ("cpu", "processes"), [("50m", 1), ("1", 1), ("1001m", 2), ("2000m", 2), ("4", 4)]
+)
+def test_a_pod_has_a_process_for_each_core_that_it_asks_for(cpu, processes):
+    assert of(scorer={"resources": {"requests": {"cpu": cpu}}}).processes == processes
 
 
 def test_zero_replicas_is_a_number_like_any_other():
