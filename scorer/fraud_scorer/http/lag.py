@@ -10,14 +10,17 @@ hardly cheaper than an answer: it is for answers that would come too late to be 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
 import socket
 import struct
 import time
+from collections.abc import Iterator
 
 from fraud_scorer.problem import OVERLOADED, RETRY_AFTER, Problem
 
-_LOOKS = 50
-"""How often the kernel is asked while as much time goes by as a request may wait."""
+_LOOKS = 20
+"""How often loop and kernel are looked at while as much time goes by as a request may wait."""
 
 _TCP_INFO_BYTES = 56
 _LAST_DATA_RECEIVED = struct.Struct("=52xI")
@@ -30,41 +33,44 @@ def overload() -> Problem:
 
 
 class Lag:
-    """How long requests have waited for their turn, with the limit of that.
-
-    Whoever gets bytes from a socket says so: `if lag.over: lag.begin()`.
-    """
+    """How long requests have waited for their turn, with the limit of that."""
 
     def __init__(self, limit: float) -> None:
         """`limit`: seconds that a request may have waited."""
-        self.over = True
-        """Whether the next bytes are the first of another turn."""
         self._limit = limit
-        self._began = 0.0
+        self._turned = math.inf
         self._look_again = 0.0
         self._behind = False
 
-    def begin(self) -> None:
-        """A turn has begun. What it calls soon comes after all bytes that are there now."""
-        self.over = False
-        self._began = time.monotonic()
-        asyncio.get_running_loop().call_soon(self._end)
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """See for the time of a `with` that the running loop turns."""
+        watching = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            watching.cancel()
 
-    def _end(self) -> None:
-        self.over = True
+    async def _watch(self) -> None:
+        while True:
+            self._turn()
+            await asyncio.sleep(self._limit / _LOOKS)
+
+    def _turn(self) -> None:
+        self._turned = time.monotonic()
 
     def too_long(self, now: float, transport: asyncio.Transport) -> bool:
         """Whether what has just been read from there waited too long to be answered."""
-        if now - self._began <= self._limit:
+        if now - self._turned <= self._limit:
             return False
         if now >= self._look_again:
             self._look_again = now + self._limit / _LOOKS
-            self._behind = _age(transport, now - self._began) > self._limit
+            self._behind = _age(transport, now - self._turned) > self._limit
         return self._behind
 
     def check(self) -> None:
         """Raise Problem where what was read in this turn waited too long for what is done now."""
-        if time.monotonic() - self._began > self._limit:
+        if time.monotonic() - self._turned > self._limit:
             raise overload()
 
 

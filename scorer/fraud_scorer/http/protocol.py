@@ -19,7 +19,6 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from fraud_scorer.http.asgi import problem_response
 from fraud_scorer.http.connection import NEVER, ConnectionLimits, Deadline, Flow, bytes_waiting
 from fraud_scorer.http.hot import PLAIN_MEDIA, Headers, HotRoute, rendered
-from fraud_scorer.http.lag import Lag
 from fraud_scorer.http.strictness import check_fields, check_size, check_unusual, too_large
 from fraud_scorer.problem import BAD_HTTP, INTERNAL, REQUEST_TIMEOUT, Problem
 
@@ -54,18 +53,12 @@ class HttpProtocol(HttpToolsProtocol):
     flow: Flow
 
     def __init__(
-        self,
-        *uvicorn: Any,
-        limits: ConnectionLimits,
-        hot: HotRoute | None,
-        lag: Lag,
-        **more: Any,
+        self, *uvicorn: Any, limits: ConnectionLimits, hot: HotRoute | None, **more: Any
     ) -> None:
         super().__init__(*uvicorn, **more)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=False)
         self._limits = limits
         self._hot = hot
-        self._lag = lag
         self._measured = limits.head_bytes < _SLICE
         """Whether a header that came in one piece can be too large."""
         self._deadline = Deadline(self.loop, self._missed)
@@ -117,8 +110,6 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._lag.over:
-            self._lag.begin()
         hot = self._hot
         if (
             hot is not None

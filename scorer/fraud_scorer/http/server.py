@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import math
 import socket
 from collections.abc import AsyncIterator, Iterator
 
@@ -17,7 +16,6 @@ import uvicorn
 from fraud_scorer.http.asgi import Application
 from fraud_scorer.http.connection import ConnectionLimits
 from fraud_scorer.http.hot import HotRoute
-from fraud_scorer.http.lag import Lag
 from fraud_scorer.http.protocol import HttpProtocol
 
 _BACKLOG = 2048
@@ -31,7 +29,6 @@ async def running(
     *,
     limits: ConnectionLimits | None = None,
     hot: HotRoute | None = None,
-    lag: Lag | None = None,
 ) -> AsyncIterator[Server]:
     """An HTTP server for the time of a `with`; at its end, requests under way are finished, for at
     most `shutdown` seconds."""
@@ -39,7 +36,6 @@ async def running(
         HttpProtocol,
         limits=limits or ConnectionLimits(),
         hot=hot,
-        lag=lag or Lag(math.inf),
     )
     server = Server(
         application,

@@ -58,14 +58,9 @@ async def work(settings: Settings, load: Load, control: socket.socket, slot: Slo
     registry.install(loaded)
     registry.activate(loaded.revision)
     metrics.serving(loaded)
-    with bind(settings.listen, shared=True) as listening:
+    with bind(settings.listen, shared=True) as listening, lag.watching():
         async with running(
-            application,
-            listening,
-            settings.shutdown,
-            limits=settings.connections,
-            hot=hot,
-            lag=lag,
+            application, listening, settings.shutdown, limits=settings.connections, hot=hot
         ):
             parent.tell(Ready(loaded.name, loaded.version, loaded.digest, loaded.revision))
             await stop.asked.wait()

@@ -103,7 +103,7 @@ async def scorer(
         registry.activate(model.revision)
         metrics.serving(model)
         readiness.set_ready()
-    with bind(LOOPBACK) as api_socket, bind(LOOPBACK) as management_socket:
+    with bind(LOOPBACK) as api_socket, bind(LOOPBACK) as management_socket, lag.watching():
         port, management_port = (one.getsockname()[1] for one in (api_socket, management_socket))
         async with (
             running(
@@ -112,7 +112,6 @@ async def scorer(
                 5,
                 limits=connections,
                 hot=route if hot else None,
-                lag=lag,
             ) as server,
             running(shown, management_socket, 5),
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client,

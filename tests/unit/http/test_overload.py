@@ -70,9 +70,8 @@ async def test_a_long_turn_turns_nobody_away_who_did_not_wait(model: LoadedModel
     """With thousands of connections a turn takes long, and everybody may yet be served in time."""
 
     class LongTurn(Lag):
-        def begin(self) -> None:
-            super().begin()
-            self._began -= 100
+        def _turn(self) -> None:
+            self._turned = time.monotonic() - 100
 
     async with scorer(model, lag=LongTurn(1.0)) as running:
         assert (await running.score(BODY)).status_code == 200
