@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from fraud_scorer.artifact.store import CredentialsMissing
 ACCESS_KEY_NAMES = ("accessKeyID", "AWS_ACCESS_KEY_ID")
 SECRET_KEY_NAMES = ("secretAccessKey", "AWS_SECRET_ACCESS_KEY")
 SESSION_TOKEN_NAMES = ("sessionToken", "AWS_SESSION_TOKEN")
+_SENDABLE = r"[!-~]+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,22 @@ def keys_from_mapping(data: Mapping[str, str], *, where: str) -> Keys:
     """The keys in a Secret's data (decoded). Raises CredentialsMissing, naming `where`."""
 
     def one_of(names: tuple[str, ...]) -> str:
-        return next((data[name].strip() for name in names if data.get(name, "").strip()), "")
+        for name in names:
+            if value := data.get(name, "").strip():
+                # It goes into a header, and an SDK that cannot send one repeats it in its error.
+                if not re.fullmatch(_SENDABLE, value):
+                    raise CredentialsMissing(
+                        f"{where} holds a {name} with a space, a line break or a character beyond"
+                        " ASCII in it, which no key has: write the key alone"
+                    )
+                return value
+        return ""
 
     for names in (ACCESS_KEY_NAMES, SECRET_KEY_NAMES):
         if not one_of(names):
-            raise CredentialsMissing(f"{where} has no key {names[0]} (or {names[1]}): add it")
+            raise CredentialsMissing(
+                f"{where} has no key {names[0]} (or {names[1]}) with text in it: add it"
+            )
     return Keys(one_of(ACCESS_KEY_NAMES), one_of(SECRET_KEY_NAMES), one_of(SESSION_TOKEN_NAMES))
 
 

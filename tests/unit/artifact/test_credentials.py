@@ -19,8 +19,19 @@ def test_both_ways_to_name_keys() -> None:
 
 
 def test_a_missing_key_is_named() -> None:
-    with pytest.raises(CredentialsMissing, match="Secret a/b has no key secretAccessKey"):
+    with pytest.raises(
+        CredentialsMissing, match=r"Secret a/b has no key secretAccessKey .* with text"
+    ):
         keys_from_mapping({"accessKeyID": "id", "secretAccessKey": " "}, where="Secret a/b")
+
+
+@pytest.mark.parametrize("name", ["accessKeyID", "secretAccessKey", "sessionToken"])
+@pytest.mark.parametrize("value", ["first\nsecond", "two words", "caf\u00e9", "a\x01b"])
+def test_what_no_header_can_carry_is_refused_and_not_repeated(name: str, value: str) -> None:
+    values = {"accessKeyID": "id", "secretAccessKey": "secret", name: value}
+    with pytest.raises(CredentialsMissing, match=f"Secret a/b holds a {name} with") as caught:
+        keys_from_mapping(values, where="Secret a/b")
+    assert value not in str(caught.value)
 
 
 def test_a_mounted_secret_is_read_anew(tmp_path: Path) -> None:
