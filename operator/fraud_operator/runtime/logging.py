@@ -71,6 +71,8 @@ def configure(level: str, form: str = "json", stream: TextIO | None = None) -> N
     for chatty in ("kopf", "botocore", "boto3", "urllib3", "kubernetes", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
+    # A role that is refused is a traceback to it; whoever looks at the store says it in a sentence.
+    logging.getLogger("botocore.credentials").setLevel(logging.CRITICAL)
 
 
 def _facts(record: logging.LogRecord) -> dict[str, Any]:

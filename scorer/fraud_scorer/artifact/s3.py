@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 _CHUNK = 1 << 20
+_BUSY = frozenset({"Throttling", "ThrottlingException", "RequestLimitExceeded"})
 _DEFAULT_REGION = "us-east-1"
 # The API descriptions are megabytes of JSON: one copy a process, not one a store.
 _LOADER = create_loader()
@@ -219,7 +220,9 @@ def _client(location: S3Location, credentials: Credentials, config: Config) -> S
         if credentials.session_token:
             keys["aws_session_token"] = credentials.session_token
     elif isinstance(credentials, WebIdentity):
-        core.register_component("credential_provider", _Assumed(core, location, credentials))
+        core.register_component(
+            "credential_provider", _Assumed(core, location, credentials, config)
+        )
     region = location.region or None
     if region is None and not isinstance(credentials, AmbientIdentity):
         region = _DEFAULT_REGION
@@ -236,9 +239,14 @@ class _Assumed:
     """The SDK's only source of credentials where a role is assumed by web identity."""
 
     def __init__(
-        self, core: botocore.session.Session, location: S3Location, identity: WebIdentity
+        self,
+        core: botocore.session.Session,
+        location: S3Location,
+        identity: WebIdentity,
+        patience: Config,
     ) -> None:
         self._core, self._location, self._identity = core, location, identity
+        self._patience = patience
 
     def load_credentials(self) -> DeferredRefreshableCredentials:
         """Keys that are fetched at first use, and again before they expire."""
@@ -248,16 +256,43 @@ class _Assumed:
             role_arn=self._identity.role_arn,
             extra_args={"RoleSessionName": "fraudops"},
         )
+
+        def fetch() -> Any:
+            with self._explained():
+                return fetcher.fetch_credentials()
+
         return DeferredRefreshableCredentials(
-            refresh_using=fetcher.fetch_credentials, method="assume-role-with-web-identity"
+            refresh_using=fetch, method="assume-role-with-web-identity"
         )
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Say that it was the exchange that failed: no right to the bucket would mend that."""
+        role = self._identity.role_arn
+        try:
+            yield
+        except ParamValidationError:
+            raise CredentialsMissing(
+                f"{role!r} is no role: correct its ARN, which is like"
+                " arn:aws:iam::123456789012:role/models"
+            ) from None
+        except ClientError as error:
+            said = error.response.get("Error", {})
+            where = f"{self._identity.sts_endpoint or 'STS of AWS'} did not exchange the token for"
+            why = f"the role {role} ({said.get('Code', '')}: {said.get('Message', '')})"
+            if _status(error) >= 500 or said.get("Code") in _BUSY:
+                raise StoreUnreachable(f"{where} {why}: it is tried again") from None
+            raise AccessDenied(
+                f"{where} {why}: correct the role's ARN, or let its trust policy name this"
+                " ServiceAccount and the cluster's issuer"
+            ) from None
 
     def _sts(self, service: str, config: Config) -> Any:
         return self._core.create_client(
             service,
             region_name=self._location.region or _DEFAULT_REGION,
             endpoint_url=self._identity.sts_endpoint or None,
-            config=config,
+            config=self._patience.merge(config),  # else a minute's silence, five times over
         )
 
 

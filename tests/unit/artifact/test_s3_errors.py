@@ -39,6 +39,9 @@ def answering(handler: Handler) -> Iterator[str]:
         def do_GET(self) -> None:
             handler(self)
 
+        def do_POST(self) -> None:
+            handler(self)
+
         def log_message(self, *_: object) -> None:
             pass
 
@@ -211,3 +214,57 @@ def test_a_web_identity_is_exchanged_for_keys(s3_location: S3Location) -> None:
     )
     assert S3Store(s3_location, identity).list_versions() == []
     assert asked
+
+
+def assuming(s3_location: S3Location, sts: str, role: str, **more: float) -> S3Store:
+    identity = WebIdentity(role, lambda: "a token", sts_endpoint=sts)
+    return S3Store(s3_location, identity, attempts=1, **more)
+
+
+def sts_error(code: str) -> bytes:
+    return (
+        "<ErrorResponse><Error><Type>Sender</Type>"
+        f"<Code>{code}</Code><Message>Not for you</Message></Error></ErrorResponse>"
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "error", "advice"),
+    [
+        (403, "AccessDenied", AccessDenied, "trust policy"),
+        (400, "InvalidIdentityToken", AccessDenied, "trust policy"),
+        (500, "InternalFailure", StoreUnreachable, "tried again"),
+        (400, "Throttling", StoreUnreachable, "tried again"),
+    ],
+)
+def test_a_role_that_is_not_given_is_not_blamed_on_the_bucket(
+    s3_location: S3Location, answer: int, code: str, error: type[Exception], advice: str
+) -> None:
+    asked = []
+
+    def refuse(request: http.server.BaseHTTPRequestHandler) -> None:
+        asked.append(1)
+        request.rfile.read(int(request.headers["Content-Length"]))
+        status(answer, sts_error(code))(request)
+
+    with answering(refuse) as sts:
+        store = assuming(s3_location, sts, "arn:aws:iam::123456789012:role/models")
+        with pytest.raises(
+            error, match=rf"role/models \({code}: Not for you\).*{advice}"
+        ) as caught:
+            store.list_versions()
+    assert "s3:ListBucket" not in str(caught.value)
+    assert len(asked) == 1, "a store that is to be asked once asks for its keys once"
+
+
+def test_a_role_that_is_none_is_named(s3_location: S3Location) -> None:
+    with pytest.raises(CredentialsMissing, match="'models' is no role: correct its ARN"):
+        assuming(s3_location, s3_location.endpoint, "models").list_versions()
+
+
+def test_an_exchange_that_says_nothing_is_given_up_as_a_store_is(s3_location: S3Location) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        sts = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        role = "arn:aws:iam::123456789012:role/models"
+        with pytest.raises(StoreUnreachable, match="Read timeout"):
+            assuming(s3_location, sts, role, read_timeout=0.1).list_versions()

@@ -72,4 +72,5 @@ def test_libraries_are_quiet_and_levels_hold(stream: io.StringIO) -> None:
     logging.getLogger("x").debug("not said")
     logging.getLogger("botocore.endpoint").info("not said")
     logging.getLogger("kopf._core.reactor.running").warning("signals are ignored")
+    logging.getLogger("botocore.credentials").warning("Refreshing failed.", exc_info=True)
     assert stream.getvalue() == ""
