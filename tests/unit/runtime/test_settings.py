@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
+import shlex
+from pathlib import Path
 
 import pytest
 
 from fraud_operator.runtime import settings
 from fraud_operator.runtime.settings import Settings, SettingsError
+
+ROOT = Path(__file__).parents[3]
 
 
 def parsed(*arguments: str, **environ: str) -> Settings:
@@ -20,6 +25,14 @@ def parsed(*arguments: str, **environ: str) -> Settings:
 def test_every_setting_has_a_flag_and_a_variable() -> None:
     flags = {setting.name for setting in settings._SETTINGS}
     assert flags == {field.name for field in dataclasses.fields(Settings)}
+
+
+def test_what_contributing_tells_to_run_is_enough() -> None:
+    """Without a scorer image it does not start, with leader election it wants a namespace that a
+    new cluster has not."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^\$ \.venv/bin/fraud-operator run\b(.*)$", text, re.MULTILINE)
+    assert not parsed(*shlex.split(command)).leader_election
 
 
 def test_defaults() -> None:
