@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -22,9 +23,17 @@ from fraud_operator.cli.terminal import show, style_for
 from fraud_operator.observe.store import Key
 from fraud_operator.runtime.kinds import FRAUD_DETECTOR
 
+_NAME = r"[a-z0-9]([-.a-z0-9]{0,61}[a-z0-9])?"
+"""What the API server takes in a path and in a selector; `fd/cards` is neither."""
+
 
 async def run(arguments: argparse.Namespace) -> int:
     """Show one detector. Raises Failure."""
+    if not re.fullmatch(_NAME, arguments.name):
+        raise Failure(
+            f"{arguments.name!r} cannot be the name of a FraudDetector: give the name alone, such"
+            " as cards; kubectl get frauddetectors -A lists them"
+        )
     async with access(arguments) as api:
         key = Key(api.namespace, arguments.name)
         seen = await look(api.kube, key)

@@ -47,6 +47,14 @@ def test_the_cluster_is_named_before_the_command_or_after_it() -> None:
         assert (parsed.namespace, parsed.context, parsed.kubeconfig) == ("a", "b", "")
 
 
+@pytest.mark.parametrize("name", ["", "fd/cards", "Cards", "caf\u00e9", "a" * 64, "..", "a\n"])
+def test_what_no_detector_can_be_called_is_a_wrong_argument(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["status", name]) == Exit.ERROR
+    assert "give the name alone" in capsys.readouterr().err
+
+
 def test_no_cluster_is_an_error_and_not_a_traceback(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
