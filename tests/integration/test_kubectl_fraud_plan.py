@@ -159,6 +159,15 @@ def test_what_the_api_server_refuses(
     assert said in answer.out
 
 
+def test_a_name_that_no_selector_takes_is_told_as_what_it_is(
+    bucket: Bucket, fraud: FraudCli
+) -> None:
+    answer = fraud.plan(bucket.detector("c" * 64))
+    assert answer.code == 1
+    assert "metadata.name must have at most 40 characters" in answer.out
+    assert answer.err == ""
+
+
 def test_a_namespace_that_is_not_there(bucket: Bucket, fraud: FraudCli) -> None:
     manifest = bucket.detector()
     manifest["metadata"]["namespace"] = "no-such"

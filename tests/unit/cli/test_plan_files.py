@@ -45,6 +45,14 @@ def test_secrets_beside_them_are_known_and_the_rest_is_named(tmp_path: Path) -> 
     [
         ("{kind: Service, metadata: {name: a}}", "there is no FraudDetector in"),
         ("just text", "no kind"),
+        ("{kind: List, items: [1]}", "no kind"),
+        ("{kind: List, items: {a: 1}}", "no kind"),
+        ("{kind: [a], metadata: {name: a}}", "no kind"),
+        (
+            "{kind: Secret, metadata: {name: a}, stringData: [b]}",
+            "stringData of Secret a is no map",
+        ),
+        ("{kind: Secret, metadata: {name: a}, data: b}", "data of Secret a is no map"),
         ("{kind: FraudDetector", "is not YAML"),
         (DETECTOR.replace("v1beta1", "v2"), "is fraudops.io/v2; this kubectl-fraud knows"),
         (DETECTOR.replace("{name: cards}", "{}"), "has no metadata.name"),

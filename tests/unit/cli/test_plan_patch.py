@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fraud_operator.cli.planning.resource import three_way_patch
+from fraud_operator.cli.planning.resource import LAST_APPLIED, _last_applied, three_way_patch
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,8 @@ def test_it_is_kubectls(
     applied: dict[str, Any], wanted: dict[str, Any], live: dict[str, Any], patch: dict[str, Any]
 ) -> None:
     assert three_way_patch(applied, wanted, live) == patch
+
+
+@pytest.mark.parametrize("text", ["not JSON", "[]", "null", '"text"', '{"metadata": 1}'])
+def test_a_record_that_was_edited_by_hand_counts_as_none(text: str) -> None:
+    assert _last_applied({"metadata": {"annotations": {LAST_APPLIED: text}}}) == {}

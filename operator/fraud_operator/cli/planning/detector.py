@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from fraud_operator.api.frauddetector import FraudDetector, InvalidSpec
+from fraud_operator.api.frauddetector import FraudDetector, InvalidSpec, name_is_valid
 from fraud_operator.apply.applier import Applied, Applier
 from fraud_operator.apply.contention import Contention
 from fraud_operator.apply.prune import prune
@@ -57,6 +57,9 @@ class Planner:
         """The plan of one detector, which has a namespace. Raises ApiError and Failure where it
         cannot be made."""
         key = Key(obj["metadata"]["namespace"], obj["metadata"]["name"])
+        if not name_is_valid(key.name):  # one that the API server could not even be asked about
+            shown = Change("FraudDetector", key.name, "refused")
+            return Report(*key, shown, problems=_invalid(obj))
         seen = await look(self.api.kube, key)
         try:
             changed = await resource(self.api, obj, seen.detector, self.how)

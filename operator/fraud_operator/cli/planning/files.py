@@ -45,7 +45,7 @@ def read(names: Iterable[str], namespace: str, *, explicit: bool) -> Files:
                     )
                 detectors.append(obj)
             elif kind == "Secret":
-                secrets[where] = _values(obj)
+                secrets[where] = _values(obj, name)
             else:
                 others.append(f"{kind} {where[1]}")
     if not detectors:
@@ -64,12 +64,14 @@ def _objects(name: str) -> Iterator[dict[str, Any]]:
     for document in documents:
         if document is None:
             continue
-        if not isinstance(document, dict) or "kind" not in document:
-            raise Failure(f"{name} holds something that is not a Kubernetes object: it has no kind")
-        if document["kind"] == "List":
-            yield from document.get("items") or ()
-        else:
-            yield document
+        listed = isinstance(document, dict) and document.get("kind") == "List"
+        items = (document.get("items") or ()) if listed else (document,)
+        for obj in items:
+            if not isinstance(obj, dict) or not isinstance(obj.get("kind"), str):
+                raise Failure(
+                    f"{name} holds something that is not a Kubernetes object: it has no kind"
+                )
+            yield obj
 
 
 def _placed(obj: dict[str, Any], file: str, namespace: str, *, explicit: bool) -> tuple[str, str]:
@@ -87,7 +89,12 @@ def _placed(obj: dict[str, Any], file: str, namespace: str, *, explicit: bool) -
     return (meta.get("namespace", ""), meta["name"])
 
 
-def _values(secret: Mapping[str, Any]) -> dict[str, str]:
+def _values(secret: Mapping[str, Any], file: str) -> dict[str, str]:
+    for part in ("data", "stringData"):
+        if not isinstance(secret.get(part) or {}, dict):
+            raise Failure(
+                f"{file}: {part} of Secret {secret['metadata']['name']} is no map of keys"
+            )
     values = {key: str(value) for key, value in (secret.get("stringData") or {}).items()}
     for key, value in (secret.get("data") or {}).items():
         try:

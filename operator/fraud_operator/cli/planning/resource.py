@@ -107,9 +107,9 @@ def _last_applied(live: Mapping[str, Any]) -> dict[str, Any]:
     text = (live["metadata"].get("annotations") or {}).get(LAST_APPLIED, "{}")
     try:
         applied: dict[str, Any] = json.loads(text)
-    except ValueError:
+        (applied.get("metadata", {}).get("annotations") or {}).pop(LAST_APPLIED, None)
+    except (ValueError, AttributeError):  # edited by hand
         return {}
-    applied.get("metadata", {}).get("annotations", {}).pop(LAST_APPLIED, None)
     return applied
 
 
