@@ -96,7 +96,12 @@ def _crds(arguments: argparse.Namespace) -> int:
     if arguments.output is None:
         sys.stdout.write("---\n".join(crds().values()))
         return 0
-    for name in write(arguments.output, crds()):
+    try:
+        written = write(arguments.output, crds())
+    except OSError as error:
+        print(f"cannot write to {arguments.output}: {error.strerror}", file=sys.stderr)
+        return 1
+    for name in written:
         print(f"wrote {arguments.output / name}")
     return 0
 

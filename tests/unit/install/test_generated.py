@@ -51,3 +51,11 @@ def test_run_without_an_image_says_how_to_give_one(capsys, monkeypatch):
         main(["run"])
     assert stopped.value.code == 2
     assert "--scorer-image" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["crds", "--output", str(tmp_path / "file" / "crds")]) == 1
+    assert (
+        f"cannot write to {tmp_path / 'file' / 'crds'}: Not a directory" in capsys.readouterr().err
+    )
