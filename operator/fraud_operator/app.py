@@ -54,7 +54,7 @@ def run(settings: Settings) -> int:
     _spare_the_collector()
     try:
         asyncio.run(_run(settings))
-    except (ConnectionProblem, NoLease) as error:
+    except (ConnectionProblem, health.CannotListen, NoLease) as error:
         log.error("%s", error)
         return 1
     return 0
@@ -86,7 +86,7 @@ async def _run(settings: Settings) -> None:
 async def operate(
     settings: Settings, stop: asyncio.Event, take_signals: Callable[[], None]
 ) -> None:
-    """Be an operator until `stop` is set. Raises ConnectionProblem and NoLease."""
+    """Be an operator until `stop` is set. Raises ConnectionProblem, CannotListen and NoLease."""
     connection = await connect(settings.kubeconfig, settings.context)
     async with connection.session() as session, health.serving(*settings.listen) as port:
         log.info("listening", extra={"port": port, "server": connection.server})

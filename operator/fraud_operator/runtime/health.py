@@ -15,17 +15,26 @@ from aiohttp import web
 from fraud_operator.runtime import metrics
 
 
+class CannotListen(Exception):
+    """The address cannot be had; the message says what to do."""
+
+
 @contextlib.asynccontextmanager
 async def serving(host: str, port: int) -> AsyncIterator[int]:
-    """Serve while the context lasts; gives the port (port 0: any free one)."""
+    """Serve while the context lasts; gives the port (port 0: any free one). Raises CannotListen."""
     app = web.Application()
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/metrics", _metrics)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port)
-        await site.start()
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise CannotListen(
+                f"cannot listen on {host}:{port} ({error.strerror or error}): choose another"
+                " address with --listen HOST:PORT, or :0 for any free port"
+            ) from None
         yield runner.addresses[0][1]
     finally:
         await asyncio.shield(runner.cleanup())
