@@ -53,8 +53,8 @@ def keys_from_mapping(data: Mapping[str, str], *, where: str) -> Keys:
                 # It goes into a header, and an SDK that cannot send one repeats it in its error.
                 if not re.fullmatch(_SENDABLE, value):
                     raise CredentialsMissing(
-                        f"{where} holds a {name} with a space, a line break or a character beyond"
-                        " ASCII in it, which no key has: write the key alone"
+                        f"{where}: {name} has a space, a line break or a character beyond"
+                        " ASCII in it, which no key of a store has: write the key alone"
                     )
                 return value
         return ""
