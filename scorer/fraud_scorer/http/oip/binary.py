@@ -18,6 +18,8 @@ EXTENSION = "binary_tensor_data"
 LENGTH_HEADER = b"inference-header-content-length"
 SIZE = "binary_data_size"
 MEDIA_TYPE = "application/octet-stream"
+_MOST_DIGITS = 20
+"""Of a length. Python takes its time over more, and refuses to read thousands."""
 
 ARRAYS = {
     "FP32": "f",
@@ -39,7 +41,7 @@ def split(body: bytes, length: bytes | None) -> tuple[bytes, memoryview]:
     view = memoryview(body)
     if length is None:
         return body, view[len(body) :]
-    if not length.isdigit() or int(length) > len(body):
+    if not length.isdigit() or len(length) > _MOST_DIGITS or int(length) > len(body):
         raise Problem(INVALID, "Inference-Header-Content-Length is not the length of the JSON")
     return bytes(view[: int(length)]), view[int(length) :]
 
