@@ -313,11 +313,13 @@ class HttpProtocol(HttpToolsProtocol):
     def _leave_to_application(self, fields: dict[bytes, bytes]) -> None:
         """Let uvicorn make an ASGI cycle of it, to be answered when its turn comes."""
         url, headers = self.url, self.headers
-        check_unusual(fields, url, self.parser.should_upgrade())
+        version = self.parser.get_http_version()
+        check_unusual(fields, url, version, self.parser.should_upgrade())
         super().on_message_begin()
         self.url = url
         self.headers += headers
-        self.expect_100_continue = fields.get(b"expect", b"").lower() == b"100-continue"
+        asks_first = fields.get(b"expect", b"").lower() == b"100-continue"
+        self.expect_100_continue = asks_first and version == "1.1"  # 1.0 knows no such answer
         self._content = 0
         super().on_headers_complete()
         self._waiting += 1
@@ -375,7 +377,9 @@ class HttpProtocol(HttpToolsProtocol):
             self._deaf = True  # the last answer is on its way
         elif isinstance(cause, Problem):
             self._refuse(cause)
-        elif cause is None or isinstance(cause, httptools.HttpParserInvalidURLError):
+        elif isinstance(cause, httptools.HttpParserInvalidURLError):
+            self._refuse(Problem(BAD_HTTP, "The request's target is not a URL"))
+        elif cause is None:
             self._refuse(Problem(BAD_HTTP, str(error)))
         else:
             _log.error("a request could not be taken", exc_info=cause)

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 
 from fraud_scorer.problem import BAD_HTTP, HEAD_TOO_LARGE, Problem
 
-_SINGLE = (b"host", b"content-type")
+_SINGLE = (b"host", b"content-type", b"content-encoding", b"transfer-encoding")
+_VERSIONS = ("1.1", "1.0")
 
 
 def check_fields(headers: Sequence[tuple[bytes, bytes]], version: str) -> None:
@@ -25,8 +26,12 @@ def check_fields(headers: Sequence[tuple[bytes, bytes]], version: str) -> None:
             raise Problem(BAD_HTTP, f"{name.decode().title()} comes more than once")
 
 
-def check_unusual(fields: Mapping[bytes, bytes], target: bytes, upgrade: bool) -> None:
+def check_unusual(
+    fields: Mapping[bytes, bytes], target: bytes, version: str, upgrade: bool
+) -> None:
     """Raise Problem for what a request that is not of the usual kind must not be."""
+    if version not in _VERSIONS:
+        raise Problem(BAD_HTTP, f"This server speaks HTTP/1.1, and not HTTP/{version}")
     if upgrade:
         raise Problem(
             BAD_HTTP,

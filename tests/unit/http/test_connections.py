@@ -148,6 +148,12 @@ async def test_http_1_0_gets_one_answer(shared: Running) -> None:
         assert (answer.status, answer.last) == (200, True)
 
 
+async def test_http_1_0_is_not_told_to_continue(shared: Running) -> None:
+    """It knows no answer before the answer (RFC 9110, 10.1.1)."""
+    data = post(b"Expect: 100-continue").replace(b"HTTP/1.1", b"HTTP/1.0")
+    assert (await shared.exchange(data)).startswith(b"HTTP/1.1 200 ")
+
+
 async def test_nothing_is_done_after_the_last_request(model: LoadedModel, hot: bool) -> None:
     async with scorer(model, hot=hot) as running:
         for first in (post(b"Connection: close"), get(b"/health", b"Connection: close")):

@@ -42,6 +42,10 @@ REFUSED = {
     "a coding before chunks": POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n" + CHUNKS,
     "a coding after chunks": POST + b"Transfer-Encoding: chunked, gzip\r\n\r\n" + CHUNKS,
     "a coding twice": POST + b"Transfer-Encoding: chunked\r\n" * 2 + b"\r\n" + CHUNKS,
+    "another coding in a line of its own": POST
+    + b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+    + CHUNKS,
+    "two compressions": post(b"Content-Encoding: gzip", b"Content-Encoding: identity"),
     "a bare line feed": POST.replace(b"scorer\r\n", b"scorer\n") + LENGTH + b"\r\n" + BODY,
     "only line feeds": (POST + LENGTH + b"\r\n").replace(b"\r\n", b"\n") + BODY,
     "a line feed at the end": POST + LENGTH + b"\n" + BODY,
@@ -63,6 +67,8 @@ REFUSED = {
     "no path": b"OPTIONS * HTTP/1.1\r\nHost: scorer\r\n\r\n",
     "http/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "another version": post().replace(b"HTTP/1.1", b"HTTP/1.2"),
+    "version 2.0": post().replace(b"HTTP/1.1", b"HTTP/2.0"),
+    "version 0.9": b"GET /health\r\n\r\n",
     "another method": post().replace(b"POST", b"SCORE"),
     "tls": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     "nonsense": b"nonsense\r\n\r\n",
@@ -114,6 +120,13 @@ async def test_a_body_that_turns_out_broken_takes_its_request_back(shared: Runni
         assert (answer.status, answer.last) == (400, True)
         assert await ended(reader)
         writer.close()
+
+
+@pytest.mark.parametrize("target", [b"http://", b"http://[::1/v1/score"])
+async def test_what_is_wrong_with_a_target_is_said(shared: Running, target: bytes) -> None:
+    answer = await ask(shared, post().replace(b"/v1/score", target))
+    assert answer.status == 400
+    assert "target" in json.loads(answer.body)["detail"]
 
 
 async def test_trailers_are_no_headers(shared: Running) -> None:
