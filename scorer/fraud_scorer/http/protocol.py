@@ -307,8 +307,8 @@ class HttpProtocol(HttpToolsProtocol):
         transport.write(hot.answer(context, body, began, transport, defaults, last))
         if last:
             self._last = self._deaf = True
-            self._deadline.cancel()
             transport.close()
+            self._await_end()
 
     def _leave_to_application(self, fields: dict[bytes, bytes]) -> None:
         """Let uvicorn make an ASGI cycle of it, to be answered when its turn comes."""
@@ -333,6 +333,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_response_complete()
         self._unset_keepalive_if_required()
         if self.transport.is_closing():
+            self._await_end()
             return
         if self._farewell and not self._waiting:
             self._part()
@@ -352,13 +353,17 @@ class HttpProtocol(HttpToolsProtocol):
         elif self._phase is _BODY:  # of a request that was answered without it
             self._deadline.move(now + self._limits.body_seconds)
 
+    def _await_end(self) -> None:
+        """Give the client its time to take the last answer."""
+        self._deadline.move(self.loop.time() + self._limits.idle_seconds)
+
     # ---- refusing
 
     def _missed(self) -> None:
         """Something did not happen in time."""
         limits = self._limits
-        if self.flow.write_paused:
-            self.transport.abort()  # nobody reads what was asked for
+        if self.flow.write_paused or self.transport.get_write_buffer_size():
+            self.transport.abort()  # nobody reads what was asked for; closing would wait for that
         elif self._deaf or (self._phase is _BETWEEN and not self._waiting):
             self.transport.close()
         elif self._phase is _HEAD:

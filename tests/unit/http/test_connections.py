@@ -21,6 +21,7 @@ from tests.unit.http.support import (
     post,
     read_answer,
     scorer,
+    until,
 )
 from tests.unit.scorer.support import (
     FEATURES,
@@ -229,6 +230,35 @@ async def test_a_client_that_reads_nothing_is_given_up(quick: LoadedModel, hot: 
         with pytest.raises(ConnectionError):
             await asyncio.wait_for(pour(writer), 60)
         writer.close()
+
+
+@pytest.mark.parametrize("last", ["none", "asked for", "old"])
+async def test_few_answers_that_nobody_reads_are_given_up_too(
+    quick: LoadedModel, hot: bool, last: str
+) -> None:
+    """They fill the socket, and not the buffer behind it, so that asking goes on until the end."""
+    limits = ConnectionLimits(idle_seconds=1.0)
+    async with scorer(quick, hot=hot, connections=limits) as running:
+        writer = await connect_deaf(running)
+        state = running.server.server_state
+        await until(lambda: len(state.connections) == 1)
+        connection: Any = next(iter(state.connections))
+
+        async def ask_once() -> None:
+            before = state.total_requests
+            writer.write(get(b"/openapi.json"))
+            await until(lambda: state.total_requests > before and not connection._waiting)
+
+        while not connection.transport.get_write_buffer_size():
+            await ask_once()
+        assert not connection.flow.write_paused
+        if last == "old":
+            connection._expires = 0.0
+        if last != "none":
+            writer.write(post(*[b"Connection: close"] * (last == "asked for")))
+            await until(connection.transport.is_closing)
+        await until(lambda: not state.connections)
+        writer.transport.abort()
 
 
 def transaction_body(score: float) -> bytes:
