@@ -135,7 +135,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         return _supervise(options) if options.worker is None else _work(options, source)
     except OSError as error:
-        print(f"fraud-scorer: {error.strerror or error}", file=sys.stderr)
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"fraud-scorer: {where}{error.strerror or error}", file=sys.stderr)
         return 1
 
 
@@ -210,6 +211,12 @@ def _work(options: argparse.Namespace, source: Source) -> int:
         _log.error("refused", extra={"verdict": refused.verdict})
         log = options.termination_log or Path(_TERMINATION_LOG)
         if options.termination_log or log.exists():
-            write_termination_message(refused.verdict, log)
+            try:
+                write_termination_message(refused.verdict, log)
+            except OSError as error:  # the exit code tells all the same
+                _log.error(
+                    "the termination log cannot be written",
+                    extra={"file": str(log), "error": error.strerror},
+                )
         return EXIT_CODE
     return 0

@@ -158,6 +158,24 @@ def test_what_one_process_refuses_ends_the_whole(tmp_path: Path) -> None:
     assert json.loads(log.read_bytes())["reason"] == "DigestMismatch"
 
 
+def test_a_verdict_that_cannot_be_written_is_a_verdict(tmp_path: Path) -> None:
+    publish_to(tmp_path)
+    model = tmp_path / "v1" / "model.fdm"
+    model.write_bytes(model.read_bytes()[:-1] + b"!")
+    log = tmp_path / "missing" / "termination-log"
+    with serving(tmp_path / "v1", f"--termination-log={log}") as process:
+        assert process.logged("termination log cannot be written")["file"] == str(log)
+        assert process.ended() == 3
+
+
+def test_a_folder_that_is_missing_is_named(folder: Path, tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    ports = ("--listen=127.0.0.1:0", "--management=127.0.0.1:0")
+    done = command("serve", folder, *ports, f"--work-dir={missing}")
+    assert done.returncode == 1
+    assert f"fraud-scorer: {missing}" in done.stderr
+
+
 def test_two_services_do_not_share_an_address(folder: Path) -> None:
     with serving(folder, "--drain=0") as process:
         service = Service(process)
