@@ -36,6 +36,10 @@ PLAIN_MEDIA = frozenset(
 """Ways to say JSON that need no second look."""
 
 _MOST_KNOWN = 1024
+_LONGEST_KNOWN = 2048
+_MOST_FIELDS = 32
+"""What is remembered: as many heads, of as many bytes and fields at the most. The limits of a head
+would be a hundred megabytes of them."""
 
 
 class KnownHeads:
@@ -62,10 +66,12 @@ class KnownHeads:
         """Remember the head of a request that has just been parsed; `data` is all of it, with a
         body of `length` bytes."""
         end = len(data) - length
+        if end > _LONGEST_KNOWN or len(fields) > _MOST_FIELDS:
+            return
         if data.find(b"\r\n\r\n") + 4 != end:
             return
         if len(self._heads) >= _MOST_KNOWN:
-            self._heads.clear()  # whose heads differ each time gain nothing, and cost no memory
+            self._heads.clear()  # whose heads differ each time gain nothing
         self._heads[data[:end]] = (length, fields)
 
 
