@@ -49,6 +49,10 @@ BAD_FIELDS: Mapping[str, tuple[dict[str, Any], str]] = {
         {"model": {"source": {"s3": {"endpoint": "minio:9000"}}}},
         "spec.model.source.s3.endpoint",
     ),
+    "endpoint-password": (
+        {"model": {"source": {"s3": {"endpoint": "https://user:secret@minio:9000"}}}},
+        "spec.model.source.s3.endpoint",
+    ),
 }
 
 

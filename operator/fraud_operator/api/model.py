@@ -14,7 +14,8 @@ from fraud_operator.api.quantities import Duration, seconds
 _VERSION = r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$"
 _BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 _PREFIX = r"^([A-Za-z0-9!_.*'()-]+(/[A-Za-z0-9!_.*'()-]+)*/?)?$"
-_ENDPOINT = r"^(https?://[^\s/?#]+/?)?$"
+# Without user:password@, which status and logs would repeat.
+_ENDPOINT = r"^(https?://[^\s/?#@]+/?)?$"
 
 
 class S3Source(Fields):

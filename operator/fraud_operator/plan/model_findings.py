@@ -156,6 +156,18 @@ def _vanished(context: _Context) -> Finding | None:
     )
 
 
+def _nobody_to_prove_it(context: _Context) -> Finding | None:
+    model = context.model
+    if model.target is None or not model.changing or context.detector.spec.scorer.replicas != 0:
+        return None
+    return Finding(
+        "Unknown",
+        "NoPods",
+        f"Version {model.target.active.version} ({model.target.active.digest}) waits for a pod to"
+        f" prove it: spec.scorer.replicas is 0. {context.serving}.",
+    )
+
+
 def _verifying(context: _Context) -> Finding | None:
     model = context.model
     if model.target is None or not model.changing:
@@ -186,6 +198,7 @@ _VERIFIED = (
     _not_looked_at,
     _none_published,
     _vanished,
+    _nobody_to_prove_it,
     _verifying,
     _proven,
 )

@@ -5,7 +5,7 @@ import pytest
 from fraud_operator.api.fields import validated
 from fraud_operator.api.status import FraudDetectorStatus
 from fraud_operator.plan.types import ChildResult, StoreView
-from tests.support.worlds import FULL, World, detector, listing, manifest
+from tests.support.worlds import FULL, MINIMAL, World, detector, listing, manifest
 
 PODS = {"spec.model.source.s3.credentialsSecret": "Secret x/y does not exist: create it"}
 
@@ -128,6 +128,16 @@ def test_scaled_to_zero_says_so():
     assert world.condition("Ready")["status"] == "False"
     assert "spec.scorer.replicas is 0" in world.condition("Ready")["message"]
     assert world.condition("Reconciling")["status"] == "False"
+
+
+def test_without_pods_nobody_is_said_to_prove_a_version():
+    world = settled(spec={**MINIMAL, "scorer": {"replicas": 0}})
+    verified = world.condition("ModelVerified")
+    assert (verified["status"], verified["reason"]) == ("Unknown", "NoPods")
+    assert "spec.scorer.replicas is 0" in verified["message"]
+    world.change(scorer={"replicas": 1})
+    world.settle()
+    assert world.condition("ModelVerified")["reason"] == "Proven"
 
 
 def test_a_missing_reference_stalls_names_its_path_and_leaves_what_runs():
