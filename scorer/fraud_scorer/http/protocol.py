@@ -73,6 +73,8 @@ class HttpProtocol(HttpToolsProtocol):
         """Whether anything was ever asked."""
         self._last = False
         """Whether the last request has been read."""
+        self._ended = False
+        """Whether the client has said that it sends no more."""
         self._deaf = False
         """Whether what comes is thrown away."""
         self._lingered = 0
@@ -126,6 +128,11 @@ class HttpProtocol(HttpToolsProtocol):
         else:
             self._feed(data)
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio asks, uvicorn says nothing
+        """The client sends no more, and may still listen: what it asked whole is answered."""
+        self._ended = True
+        return self._owes_answers()
+
     def pause_writing(self) -> None:
         super().pause_writing()
         self.flow.hold()
@@ -162,10 +169,17 @@ class HttpProtocol(HttpToolsProtocol):
             self._unread = data[at:]
         if self.transport.is_closing():
             return
-        if self._unread or self.flow.write_paused:
+        if self._ended:
+            if not self._owes_answers():
+                self.transport.close()
+        elif self._unread or self.flow.write_paused:
             self.flow.hold()
         else:
             self.flow.release()
+
+    def _owes_answers(self) -> bool:
+        """Whether anything that came whole, or may have, has no answer yet."""
+        return bool(self._unread or (self._waiting and self._phase is _BETWEEN))
 
     def _piled_up(self) -> bool:
         return self.flow.write_paused or self._waiting > self._limits.pipelined

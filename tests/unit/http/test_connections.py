@@ -130,6 +130,43 @@ async def test_more_requests_than_are_read_ahead_are_all_answered(
         writer.close()
 
 
+@pytest.mark.parametrize("count", [1, 30])
+async def test_a_client_that_sends_no_more_is_answered(shared: Running, count: int) -> None:
+    """As `nc -N` does: the request, and then the end of what it has to say."""
+    reader, writer = await shared.connect()
+    writer.write((get() + post()) * count)
+    writer.write_eof()
+    for _ in range(2 * count):
+        assert (await read_answer(reader)).status == 200
+    assert await ended(reader)
+    writer.close()
+
+
+async def test_a_batch_of_a_client_that_sends_no_more_is_whole(shared: Running) -> None:
+    body = b"\n".join([BODY] * 1000)
+    reader, writer = await shared.connect()
+    writer.write(
+        b"POST /v1/score/batch HTTP/1.1\r\nHost: scorer\r\nContent-Type: application/x-ndjson\r\n"
+        b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+    )
+    writer.write_eof()
+    answer = await asyncio.wait_for(reader.read(), 10)
+    assert answer.count(b'"decision"') == 1000
+    assert answer.endswith(b"\r\n0\r\n\r\n")
+    writer.close()
+
+
+async def test_half_a_request_of_a_client_that_sends_no_more_is_not_waited_for(
+    shared: Running,
+) -> None:
+    reader, writer = await shared.connect()
+    writer.write(get() + post()[:-5])
+    writer.write_eof()
+    assert (await read_answer(reader)).status == 200
+    assert await ended(reader)
+    writer.close()
+
+
 async def test_a_query_changes_nothing(shared: Running) -> None:
     data = post(b"Connection: close").replace(b"/v1/score ", b"/v1/score?a=1&b=%20 ")
     (answer,) = await shared.answers(data)
