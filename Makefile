@@ -50,8 +50,8 @@ test: lint ## Everything that a change must pass: lint, unit, integration, end t
 	@$(BIN)/python -m tests.cluster prerequisites
 	@$(PYTEST) -m "not long" $(PARALLEL) --cov --cov-report=term-missing --durations=15 tests
 
-test-fast: venv ## Unit tests only: no cluster, under a minute
-	@$(PYTEST) -m "not long and not node" --numprocesses=2 --quiet tests/unit
+test-fast: venv ## Unit tests that take milliseconds: no cluster, under a minute
+	@$(PYTEST) -m "not long and not slow and not node" --numprocesses=2 --quiet tests/unit
 
 test-long: venv ## Drills and older Kubernetes versions, on top of `make test`
 	@$(PYTEST) -m long --durations=15 tests

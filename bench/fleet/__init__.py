@@ -1,6 +1,6 @@
 """What the operator costs with thousands of FraudDetectors: `python -m bench.fleet`.
 
-docs/benchmarks.md says what is measured, and how to read it.
+bench/README.md says what is measured, and how to read it.
 """
 
 from bench.fleet.command import main

@@ -22,7 +22,7 @@ def markdown(
     """The whole report."""
     parts = [
         "# The operator at scale",
-        f"Made by `{command}`; docs/benchmarks.md says what the figures mean.",
+        f"Made by `{command}`; bench/README.md says what the figures mean.",
         table([("machine", ""), *facts.items()]),
         "## From nothing to Ready, one pod a detector",
         table(_creations(results)),

@@ -26,6 +26,8 @@ from tests.support.lives import (
 )
 from tests.support.world import World
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def points() -> Iterator[Counter[str]]:

@@ -15,6 +15,8 @@ import pytest
 from bench.scorer.load import Cores, Generator, LoadError, write_requests
 from bench.scorer.running import free_ports
 
+pytestmark = pytest.mark.slow
+
 SPANS = (0.0, 0.3)
 Answer = Callable[[int], bytes]
 

@@ -15,6 +15,8 @@ from fraud_scorer.registry.loaded import LoadedModel
 from tests.support import closing
 from tests.unit.http.support import scorer
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 

@@ -15,6 +15,8 @@ from fraud_scorer.compile import compile_model
 from fraud_scorer.sandbox import CompileError, Limits, compile_file, seccomp
 from tests.unit.scorer.support import FEATURES, GOLDEN, NUMBERS, classifier, linear
 
+pytestmark = pytest.mark.slow
+
 confined = pytest.mark.skipif(not seccomp.available(), reason="no filter for this machine")
 
 

@@ -14,6 +14,8 @@ from fraud_scorer.engine import load
 from tests.unit.scorer.process import serving
 from tests.unit.scorer.support import FEATURES, GOLDEN, classifier, transaction
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -23,6 +23,8 @@ from fraud_scorer.http.supervisor import Place, Supervisor
 from tests.unit.scorer.process import PATIENCE, Process, command, serving
 from tests.unit.scorer.support import publish_to, transaction
 
+pytestmark = pytest.mark.slow
+
 BODY = json.dumps(transaction()).encode()
 
 

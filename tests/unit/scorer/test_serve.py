@@ -32,6 +32,8 @@ from tests.unit.scorer.support import (
     transaction,
 )
 
+pytestmark = pytest.mark.slow
+
 BUCKET = "served-models"
 KEYS = Keys("testing", "testing")
 
