@@ -24,7 +24,7 @@ def crds(control_plane: Cluster) -> Cluster:
         "apply", "--server-side", "--force-conflicts", f"--filename={ROOT / 'crds'}"
     )
     control_plane.kubectl(
-        "wait", "--for=condition=Established", "--timeout=30s", f"--filename={ROOT / 'crds'}"
+        "wait", "--for=condition=Established", "--timeout=90s", f"--filename={ROOT / 'crds'}"
     )
     return control_plane
 

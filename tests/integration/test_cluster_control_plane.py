@@ -18,7 +18,7 @@ def test_the_api_server_says_its_real_version(control_plane: Cluster) -> None:
 def test_a_controller_makes_the_service_account_of_a_namespace(
     control_plane: Cluster, namespace: str
 ) -> None:
-    wait = ["wait", "--for=create", "serviceaccount/default", "--timeout=30s"]
+    wait = ["wait", "--for=create", "serviceaccount/default", "--timeout=90s"]
     control_plane.kubectl("--namespace", namespace, *wait)
 
 
@@ -35,7 +35,7 @@ def test_children_are_collected_with_their_owner(control_plane: Cluster, namespa
     owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": uid}
     control_plane.kubectl(*in_namespace, "apply", "-f", "-", input=config_map("child", [owner]))
     control_plane.kubectl(*in_namespace, "delete", "configmap", "owner")
-    gone = ["wait", "--for=delete", "configmap/child", "--timeout=30s"]
+    gone = ["wait", "--for=delete", "configmap/child", "--timeout=90s"]
     control_plane.kubectl(*in_namespace, *gone)
 
 

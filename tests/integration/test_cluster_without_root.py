@@ -75,7 +75,7 @@ def test_the_control_plane_answers_on_loopback(kubeconfig: Path) -> None:
 
 def test_its_controllers_work(kubeconfig: Path) -> None:
     _kubectl(kubeconfig, "create", "namespace", "ordinary")
-    wait = ["wait", "--for=create", "serviceaccount/default", "--timeout=30s"]
+    wait = ["wait", "--for=create", "serviceaccount/default", "--timeout=90s"]
     _kubectl(kubeconfig, "--namespace=ordinary", *wait)
 
 

@@ -28,7 +28,7 @@ def test_three_reverts_and_no_more(
 
     for _ in range(3):
         rival()
-        wait_for("it is put back", lambda: replicas() == 2, seconds=10)
+        wait_for("it is put back", lambda: replicas() == 2, seconds=60)
     audit.mark()
     rival()
 
@@ -37,7 +37,7 @@ def test_three_reverts_and_no_more(
         conditions = detector.get("status", {}).get("conditions", [])
         return next((c for c in conditions if c["type"] == "Contended"), None)
 
-    condition = wait_for("Contended", contended, seconds=10)
+    condition = wait_for("Contended", contended, seconds=60)
     assert condition["status"] == "True"
     assert "rival keeps changing spec.replicas of Deployment cards-scorer" in condition["message"]
     assert replicas() == 8
@@ -50,4 +50,4 @@ def test_three_reverts_and_no_more(
     assert len(installation.events("DriftReverted", "cards")) == 3
     # The rest of the detector is looked after as ever.
     installation.kubectl("delete", "service", "cards-scorer")
-    wait_for("the Service", lambda: installation.get("service", "cards-scorer"), seconds=10)
+    wait_for("the Service", lambda: installation.get("service", "cards-scorer"), seconds=60)

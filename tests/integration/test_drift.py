@@ -115,7 +115,7 @@ def told(installation: Installation, detector: str, *what: str) -> str:
             ),
             None,
         ),
-        seconds=10,
+        seconds=60,
     )
 
 
@@ -130,7 +130,7 @@ def test_edits_are_put_back_and_named(
             "patch", kind, name, "--type=merge", f"--patch={json.dumps(patch)}",
             f"--field-manager=test-{edit}",
         )  # fmt: skip
-        wait_for(f"{kind} is as it was ({edit})", lambda: read() == before, seconds=10)  # noqa: B023
+        wait_for(f"{kind} is as it was ({edit})", lambda: read() == before, seconds=60)  # noqa: B023
         assert healed(audit, installation, kind, name) < SOON, edit
         # A field that was removed has no owner any more.
         told(
@@ -152,7 +152,7 @@ def test_a_deleted_child_comes_back(
             found = installation.get(kind, name)  # noqa: B023
             return found is not None and found["metadata"]["uid"] != uid  # noqa: B023
 
-        wait_for(f"another {kind} {name}", again, seconds=15)
+        wait_for(f"another {kind} {name}", again, seconds=60)
         took.append(healed(audit, installation, kind, name))
         assert took[-1] < SOON, kind
         told(installation, autoscaled, f"somebody deleted {found['kind']} {name}")
@@ -188,7 +188,7 @@ def test_an_orphaned_child_gets_its_owner_back(installation: Installation, detec
         found = installation.get("service", "cards-scorer")
         return found is not None and "ownerReferences" in found["metadata"]
 
-    wait_for("an owner", owned, seconds=10)
+    wait_for("an owner", owned, seconds=60)
 
 
 def test_a_child_without_its_label_is_found_again(
@@ -200,4 +200,4 @@ def test_a_child_without_its_label_is_found_again(
         found = installation.get("service", "cards-scorer")
         return found is not None and "fraudops.io/detector" in found["metadata"]["labels"]
 
-    wait_for("the label", labelled, seconds=10)
+    wait_for("the label", labelled, seconds=60)

@@ -18,7 +18,7 @@ FILES = sorted(EXAMPLES.rglob("*.yaml"))
 def _crds(control_plane: Cluster) -> None:
     crds = ("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
     control_plane.kubectl(*crds)
-    control_plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", *("-f", crds[-1]))
+    control_plane.kubectl("wait", "--for=condition=Established", "--timeout=90s", *("-f", crds[-1]))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(EXAMPLES)))

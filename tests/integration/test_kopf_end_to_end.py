@@ -25,7 +25,7 @@ def test_a_detector_lives_and_dies(
     installation.apply(bucket.detector())
     wait_for("the children", lambda: installation.names(*KINDS) >= CHILDREN)
     make_ready(installation, "cards", 2)
-    installation.kubectl("wait", "frauddetector/cards", "--for=condition=Ready", "--timeout=30s")
+    installation.kubectl("wait", "frauddetector/cards", "--for=condition=Ready", "--timeout=90s")
 
     detector = installation.get("frauddetector", "cards")
     assert detector is not None
@@ -49,9 +49,9 @@ def test_a_detector_lives_and_dies(
     statuses = [entry for entry in mine if entry.resource == "frauddetectors/status"]
     assert len(statuses) <= 6, "a status for every little thing (pods cannot be scheduled here)"
 
-    installation.kubectl("delete", "frauddetector", "cards", "--timeout=30s")
+    installation.kubectl("delete", "frauddetector", "cards", "--timeout=90s")
     wait_for("nothing is left", lambda: not installation.names(*KINDS) & CHILDREN, seconds=60)
-    installation.kubectl("wait", "--for=delete", "deployment/cards-scorer", "--timeout=30s")
+    installation.kubectl("wait", "--for=delete", "deployment/cards-scorer", "--timeout=90s")
 
 
 def test_a_change_reaches_the_deployment(
@@ -65,7 +65,7 @@ def test_a_change_reaches_the_deployment(
         found = installation.get("deployment", "cards-scorer")
         return found is not None and found["spec"]["replicas"] == 3
 
-    wait_for("three replicas", scaled, seconds=10)
+    wait_for("three replicas", scaled, seconds=60)
 
 
 def test_a_new_version_in_the_store_is_followed(
@@ -80,7 +80,7 @@ def test_a_new_version_in_the_store_is_followed(
             found = installation.get("configmap", "cards-model-plan")
             return found is not None and any('"v2"' in text for text in found["data"].values())
 
-        wait_for("a plan with v2", plans, seconds=20)
+        wait_for("a plan with v2", plans, seconds=60)
     finally:
         for file in ("manifest.json", "model.fdm"):
             bucket.client.delete_object(Bucket="fraud-models", Key=f"cards/v2/{file}")

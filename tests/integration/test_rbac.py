@@ -48,7 +48,7 @@ def test_every_right_is_used_and_none_is_missing(
             del one["spec"]["scorer"]
         installation.apply(bucket.secret(), detector, as_account, *taken)
         make_ready(installation, "cards", 2)
-        installation.kubectl("wait", "fd/cards", "--for=condition=Ready", "--timeout=30s")
+        installation.kubectl("wait", "fd/cards", "--for=condition=Ready", "--timeout=90s")
         found = installation.get("frauddetector", "cards")
         assert found is not None
         leftovers(installation, found["metadata"]["uid"])
@@ -58,7 +58,7 @@ def test_every_right_is_used_and_none_is_missing(
             return granted() - {right for e in audit.entries(installation.user) for right in of(e)}
 
         try:
-            wait_for("every right is used", lambda: not unused(), seconds=40)
+            wait_for("every right is used", lambda: not unused(), seconds=90)
         except AssertionError:
             raise AssertionError(f"not used: {sorted(unused())}") from None
         refused = [e for e in audit.entries(installation.user) if e.code in (401, 403)]

@@ -82,7 +82,7 @@ def test_a_list_of_namespaces_and_no_secret_of_another_one(
         wait_for(
             "the second one's pods",
             lambda: crds.kubectl("-n", poor, "get", "deployments", "--output=name"),
-            seconds=40,
+            seconds=60,
         )
 
 

@@ -28,7 +28,7 @@ T = TypeVar("T")
 SCORER_IMAGE = "registry.example/fraudops/scorer:1"
 
 
-def wait_for(what: str, look: Callable[[], T | None], *, seconds: float = 30.0) -> T:
+def wait_for(what: str, look: Callable[[], T | None], *, seconds: float = 90.0) -> T:
     """What `look` gives as soon as it gives something; AssertionError when it never does."""
     end = time.monotonic() + seconds
     while True:
