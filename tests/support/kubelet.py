@@ -51,11 +51,20 @@ def roll_out(at: Installation, detector: str, count: int) -> None:
     def rested() -> bool:
         with suppress(ClusterError):  # a pod that goes while it is told to be ready
             make_ready(at, detector, count)
-        status = (at.get("deployment", f"{detector}-scorer") or {}).get("status", {})
-        said = (at.get("frauddetector", detector) or {}).get("status", {}).get("conditions", ())
-        conditions = {one["type"]: one["status"] for one in said}
+        # In this order: once the operator has taken the change in, the Deployment has it.
+        both = at.get("frauddetector", detector), at.get("deployment", f"{detector}-scorer")
+        if not all(_taken_in(one) for one in both):
+            return False
+        said, status = (one["status"] for one in both if one is not None)
+        conditions = {one["type"]: one["status"] for one in said["conditions"]}
         counts = {status.get(name) for name in ("replicas", "updatedReplicas", "readyReplicas")}
         settled = (conditions.get("Ready"), conditions.get("Reconciling")) == ("True", "False")
         return settled and counts == {count}
 
     wait_for(f"{detector} is rolled out", rested, seconds=90)
+
+
+def _taken_in(obj: dict[str, Any] | None) -> bool:
+    """Whether its controller has seen its newest spec: what is said of an older one is no news."""
+    seen = (obj or {}).get("status", {}).get("observedGeneration")
+    return obj is not None and bool(seen == obj["metadata"]["generation"])
