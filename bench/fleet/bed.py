@@ -7,7 +7,6 @@ scheduled. The model store is a real S3 API with one published version, which al
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import urllib.error
@@ -19,19 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import boto3
-
 from bench.fleet import usage
-from fraud_scorer.artifact import manifest as manifests
-from fraud_scorer.artifact.manifest import (
-    Engine,
-    Feature,
-    FileRef,
-    Framework,
-    Golden,
-    Manifest,
-    Thresholds,
-)
+from fraud_scorer.artifact.manifest import Manifest
 from tests.cluster.api import Cluster
 from tests.cluster.control_plane import LOOPBACK, free_ports
 from tests.cluster.paths import state_folder
@@ -39,12 +27,12 @@ from tests.cluster.processes import Processes
 from tests.cluster.progress import step
 from tests.cluster.providers.local import Local
 from tests.cluster.tools import tool
+from tests.support.bucket import BUCKET, client_of, put_version
 
 ROOT = Path(__file__).parents[2]
 NODES = 10
 TAINT = "kwok.x-k8s.io/node"
 SECRET = "model-store"  # noqa: S105 - a name
-BUCKET = "fraud-models"
 PREFIX = "card-payments/"
 VERSION = "v1"
 _FAKE = {TAINT: "fake"}
@@ -195,36 +183,6 @@ def _answers(url: str) -> bool:
 
 
 def _publish(endpoint: str) -> Manifest:
-    """A version that an operator can read. No pod of kwok ever does."""
-    model = b"not a model: kwok's pods load nothing"
-    manifest = Manifest(
-        schema_version=1,
-        model="card-payments",
-        version=VERSION,
-        created_at=datetime(2026, 1, 1, tzinfo=UTC),
-        framework=Framework(name="scikit-learn", version="1.9.0", python="3.13"),
-        engine=Engine(format="fdm", version=1),
-        files=(
-            FileRef(
-                path="model.fdm",
-                sha256=hashlib.sha256(model).hexdigest(),
-                size=len(model),
-                role="model",
-            ),
-        ),
-        features=(Feature(name="amount", type="number"),),
-        golden=(Golden(features={"amount": 1.0}, score=0.5),),
-        thresholds=Thresholds(review="0.5", decline="0.9"),
-    )
-    client = boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name="us-east-1",
-        aws_access_key_id=_ACCESS_KEY,
-        aws_secret_access_key=_SECRET_KEY,
-    )
+    client = client_of(endpoint, _ACCESS_KEY, _SECRET_KEY)
     client.create_bucket(Bucket=BUCKET)
-    folder = f"{PREFIX}{VERSION}"
-    client.put_object(Bucket=BUCKET, Key=f"{folder}/model.fdm", Body=model)
-    client.put_object(Bucket=BUCKET, Key=f"{folder}/manifest.json", Body=manifests.encode(manifest))
-    return manifest
+    return put_version(client, PREFIX, "card-payments", VERSION, datetime(2026, 1, 1, tzinfo=UTC))

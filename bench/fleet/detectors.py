@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from bench.fleet.bed import BUCKET, PREFIX, SECRET, TAINT, VERSION, Bed
+from bench.fleet.bed import PREFIX, SECRET, TAINT, VERSION, Bed
 from fraud_operator.api.frauddetector import FraudDetector
 from fraud_operator.plan.detector import plan
 from fraud_operator.plan.types import (
@@ -20,6 +20,7 @@ from fraud_operator.plan.types import (
 )
 from fraud_operator.runtime.kinds import FRAUD_DETECTOR
 from fraud_operator.runtime.kube import HttpKube
+from tests.support.bucket import BUCKET
 from tests.support.process import SCORER_IMAGE
 
 Object = dict[str, Any]

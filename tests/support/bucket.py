@@ -26,6 +26,45 @@ BUCKET = "fraud-models"
 ACCESS_KEY, SECRET_KEY = "test-access-key", "test-secret-key"
 
 
+def client_of(endpoint: str, access_key: str, secret_key: str) -> Any:
+    """A boto3 client of an S3 server."""
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+    )
+
+
+def put_version(client: Any, prefix: str, model: str, version: str, created: datetime) -> Manifest:
+    """Put a version into the bucket that an operator can read; no pod could load it."""
+    content = f"model {version}".encode()
+    manifest = Manifest(
+        schema_version=1,
+        model=model,
+        version=version,
+        created_at=created,
+        framework=Framework(name="scikit-learn", version="1.9.0", python="3.13"),
+        engine=Engine(format="fdm", version=1),
+        files=(
+            FileRef(
+                path="model.fdm",
+                sha256=hashlib.sha256(content).hexdigest(),
+                size=len(content),
+                role="model",
+            ),
+        ),
+        features=(Feature(name="amount", type="number"),),
+        golden=(Golden(features={"amount": 1.0}, score=0.5),),
+        thresholds=Thresholds(review="0.5", decline="0.9"),
+    )
+    folder = f"{prefix}{version}"
+    client.put_object(Bucket=BUCKET, Key=f"{folder}/model.fdm", Body=content)
+    client.put_object(Bucket=BUCKET, Key=f"{folder}/manifest.json", Body=manifests.encode(manifest))
+    return manifest
+
+
 @dataclass
 class Bucket:
     """A bucket on a port of this machine."""
@@ -51,44 +90,12 @@ class Bucket:
     @property
     def client(self) -> Any:
         """A boto3 client."""
-        return boto3.client(
-            "s3",
-            endpoint_url=self.endpoint,
-            region_name="us-east-1",
-            aws_access_key_id=ACCESS_KEY,
-            aws_secret_access_key=SECRET_KEY,
-        )
+        return client_of(self.endpoint, ACCESS_KEY, SECRET_KEY)
 
     def publish(self, prefix: str, version: str, *, day: int = 1) -> Manifest:
         """Put a version there."""
-        model = f"model {version}".encode()
-        manifest = Manifest(
-            schema_version=1,
-            model="cards",
-            version=version,
-            created_at=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day),
-            framework=Framework(name="scikit-learn", version="1.9.0", python="3.13"),
-            engine=Engine(format="fdm", version=1),
-            files=(
-                FileRef(
-                    path="model.fdm",
-                    sha256=hashlib.sha256(model).hexdigest(),
-                    size=len(model),
-                    role="model",
-                ),
-            ),
-            features=(Feature(name="amount", type="number"),),
-            golden=(Golden(features={"amount": 1.0}, score=0.5),),
-            thresholds=Thresholds(review="0.5", decline="0.9"),
-        )
-        client = self.client
-        client.put_object(Bucket=BUCKET, Key=f"{prefix}{version}/model.fdm", Body=model)
-        client.put_object(
-            Bucket=BUCKET,
-            Key=f"{prefix}{version}/manifest.json",
-            Body=manifests.encode(manifest),
-        )
-        return manifest
+        created = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day)
+        return put_version(self.client, prefix, "cards", version, created)
 
     def secret(self, name: str = "model-store") -> dict[str, Any]:
         """The Secret that lets in."""

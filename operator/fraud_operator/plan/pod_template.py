@@ -79,14 +79,13 @@ def pod_template(
     """
     record = recorded_template(deployment)
     inputs = _hash(_inputs(detector, image))
+    body = rendered = _rendered(detector, effective, image, defaults)
     if record is not None and (hold or record["inputs"] == inputs):
         inputs, body = record["inputs"], record["template"]
-    else:
-        body = _rendered(detector, effective, image, defaults)
     return PodTemplate(
         body=body,
         recorded=_canonical({"inputs": inputs, "digest": _hash(body), "template": body}),
-        outdated=not hold and body != _rendered(detector, effective, image, defaults),
+        outdated=not hold and body != rendered,
     )
 
 

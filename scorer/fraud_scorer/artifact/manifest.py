@@ -53,7 +53,7 @@ class ManifestError(ValueError):
         self.problem = problem
 
 
-class _Data(
+class Strict(
     Struct,
     frozen=True,
     kw_only=True,
@@ -61,10 +61,10 @@ class _Data(
     forbid_unknown_fields=True,
     omit_defaults=True,
 ):
-    """Strict and immutable: an unknown key is an error, as it would otherwise be ignored."""
+    """Of a manifest or a plan: an unknown key is an error, as it would otherwise be ignored."""
 
 
-class FileRef(_Data, frozen=True):
+class FileRef(Strict, frozen=True):
     """One file. `path` is relative to the version's folder; in a plan, to the store's prefix."""
 
     path: RelativePath
@@ -75,7 +75,7 @@ class FileRef(_Data, frozen=True):
     is code, kept for people and for compiling anew, and no scorer ever fetches it."""
 
 
-class Framework(_Data, frozen=True):
+class Framework(Strict, frozen=True):
     """What the model was trained and compiled with; a scorer has none of it."""
 
     name: Literal["scikit-learn", "lightgbm", "xgboost"]
@@ -83,14 +83,14 @@ class Framework(_Data, frozen=True):
     python: Name
 
 
-class Engine(_Data, frozen=True):
+class Engine(Strict, frozen=True):
     """What a scorer's engine must be able to read: docs/fdm.md."""
 
     format: Literal["fdm"]
     version: Annotated[int, Meta(ge=1)]
 
 
-class Feature(_Data, frozen=True):
+class Feature(Strict, frozen=True):
     """One input of the model, in the order in which the model takes them.
 
     `minimum` and `maximum` are limits of a number: a value beyond them is refused, not clipped.
@@ -120,7 +120,7 @@ class Feature(_Data, frozen=True):
         return low, high
 
 
-class Thresholds(_Data, frozen=True):
+class Thresholds(Strict, frozen=True):
     """Decimal strings: at `decline` and above a transaction is declined, at `review` reviewed."""
 
     review: str
@@ -133,7 +133,7 @@ class Thresholds(_Data, frozen=True):
             raise ValueError(f"review {self.review} is above decline {self.decline}")
 
 
-class Bins(_Data, frozen=True):
+class Bins(Strict, frozen=True):
     """A distribution: `shares[i]` of the values lie from `edges[i]` to below `edges[i+1]`."""
 
     edges: Annotated[tuple[float, ...], Meta(min_length=2, max_length=1000)]
@@ -148,21 +148,21 @@ class Bins(_Data, frozen=True):
             raise ValueError("shares must not be negative, and sum to 1")
 
 
-class Reference(_Data, frozen=True):
+class Reference(Strict, frozen=True):
     """How numeric features and the score were distributed where the model was trained."""
 
     features: dict[str, Bins]
     score: Bins
 
 
-class Golden(_Data, frozen=True):
+class Golden(Strict, frozen=True):
     """A transaction whose score is known: a process that computes another must not serve."""
 
     features: dict[str, Value]
     score: Annotated[float, Meta(ge=0, le=1)]
 
 
-class Manifest(_Data, frozen=True):
+class Manifest(Strict, frozen=True):
     """One version of a model."""
 
     schema_version: Literal[1]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from fraud_scorer.artifact.digest import canonical_json, qualified, sha256_hex
 from fraud_scorer.artifact.manifest import (
@@ -21,6 +21,7 @@ from fraud_scorer.artifact.manifest import (
     Name,
     RelativePath,
     Sha256,
+    Strict,
     Thresholds,
 )
 
@@ -32,18 +33,7 @@ class PlanError(ValueError):
     """A plan that cannot be followed; the message says where and why."""
 
 
-class _Data(
-    Struct,
-    frozen=True,
-    kw_only=True,
-    rename="camel",
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-):
-    """Strict and immutable, like a manifest."""
-
-
-class S3Location(_Data, frozen=True):
+class S3Location(Strict, frozen=True):
     """Where versions lie behind an S3 API. `endpoint` is empty for AWS itself."""
 
     bucket: Annotated[str, Meta(min_length=1, max_length=63)]
@@ -61,20 +51,20 @@ def s3_location(url: str, *, region: str = "", endpoint: str = "") -> S3Location
     return S3Location(bucket=bucket, prefix=prefix, region=region, endpoint=endpoint)
 
 
-class StoreLocation(_Data, frozen=True):
+class StoreLocation(Strict, frozen=True):
     """Which store; other kinds will stand beside `s3`."""
 
     s3: S3Location
 
 
-class ManifestRef(_Data, frozen=True):
+class ManifestRef(Strict, frozen=True):
     """Where the manifest lies, relative to the store's prefix, and what its bytes must be."""
 
     path: RelativePath
     sha256: Sha256
 
 
-class PlannedModel(_Data, frozen=True):
+class PlannedModel(Strict, frozen=True):
     """One version to be held. Paths are relative to the store's prefix."""
 
     version: Name
@@ -87,7 +77,7 @@ class PlannedModel(_Data, frozen=True):
     """How many reasons an answer has that is not an approval, at the most."""
 
 
-class ModelPlan(_Data, frozen=True):
+class ModelPlan(Strict, frozen=True):
     """Everything that a scorer pod is told about models."""
 
     schema_version: Literal[1]
