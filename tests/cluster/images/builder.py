@@ -19,6 +19,10 @@ from tests.cluster.build import BuildError
 from tests.cluster.paths import cache_folder
 
 INPUTS_LABEL = "fraudops.io/inputs"
+BUSY = "sealing memfd copy: Device or resource busy"
+"""What buildah says when the kernel holds a page of its copy of itself a moment longer (seen once,
+under load). Nothing of the build is to blame, and its finished layers stay."""
+BUSY_TRIES = 3
 
 
 class Builder(Protocol):
@@ -95,7 +99,16 @@ class Buildah:
     ) -> None:
         options = ["--layers", "--isolation", "chroot", "--network", "host"]
         options += _build_options(dockerfile, tag, args, inputs)
-        _run([*self._buildah, "bud", *options, str(context)])
+        command = [*self._buildah, "bud", *options, str(context)]
+        for _ in range(BUSY_TRIES - 1):
+            try:
+                _run(command)
+            except BuildError as error:
+                if BUSY not in str(error):
+                    raise
+            else:
+                return
+        _run(command)
 
     def pull(self, reference: str) -> bool:
         return _answers([*self._buildah, "pull", "--quiet", f"docker://{reference}"])
