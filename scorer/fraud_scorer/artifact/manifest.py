@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from fraud_scorer.artifact import features as declared
 from fraud_scorer.artifact.digest import qualified
 
 FILE_NAME = "manifest.json"
@@ -26,7 +27,7 @@ MAX_BYTES = 1 << 20
 VERSION_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
 """A version is a folder's name in the store and a label's value in the cluster."""
 
-_PATH_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*(?!\n)$"
+_PATH_PATTERN = r"^\.?[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*(?!\n)$"
 
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}(?!\n)$")]
 RelativePath = Annotated[str, Meta(pattern=_PATH_PATTERN, max_length=255)]
@@ -39,6 +40,8 @@ MAX_NUMBER = 3.4028234663852886e38
 _COMPILE = (
     "only compiled models are served, which `fraud-scorer publish` makes where they were trained"
 )
+
+Label = Literal["fraud", "genuine"]
 
 Value = float | str | None
 """What one feature of one transaction can be."""
@@ -94,8 +97,9 @@ class Feature(Strict, frozen=True):
     """One input of the model, in the order in which the model takes them.
 
     `minimum` and `maximum` are limits of a number: a value beyond them is refused, not clipped.
-    `categories`, where given, are all the strings a category may be. `reason` is the code by which
-    answers name it as a reason; by default its name.
+    `categories`, where given, are all the strings a category may be. `source` is the request, or a
+    declaration of what is kept of an entity. `reason` is the code by which answers name it as a
+    reason; by default its name.
     """
 
     name: Name
@@ -104,7 +108,7 @@ class Feature(Strict, frozen=True):
     minimum: float | None = None
     maximum: float | None = None
     categories: Annotated[tuple[str, ...], Meta(min_length=1, max_length=10_000)] | None = None
-    source: Literal["request"] = "request"
+    source: declared.Source = "request"
     reason: ReasonCode | None = None
 
     @property
@@ -160,6 +164,8 @@ class Golden(Strict, frozen=True):
 
     features: dict[str, Value]
     score: Annotated[float, Meta(ge=0, le=1)]
+    label: Label | None = None
+    """What it turned out to be, where that is known: precision and recall are counted over it."""
 
 
 class Manifest(Strict, frozen=True):
@@ -303,11 +309,26 @@ def _check_features(features: tuple[Feature, ...]) -> None:
             raise ManifestError(at, "a category has neither minimum nor maximum")
         if feature.type == "number" and feature.categories is not None:
             raise ManifestError(f"{at}.categories", "a number has no categories")
+        if feature.source != "request":
+            _check_source(at, feature, feature.source)
         low, high = feature.bounds
         if not -MAX_NUMBER <= low <= high <= MAX_NUMBER:
             raise ManifestError(
                 f"{at}.minimum", f"{low:g} to {high:g} is not a range of float32 numbers"
             )
+
+
+def _check_source(at: str, feature: Feature, source: declared.Kept) -> None:
+    if feature.type == "category" and not isinstance(source, declared.Lookup):
+        raise ManifestError(f"{at}.source", "is a number, but the feature is a category")
+    if problem := value_problem(feature, source.default):
+        raise ManifestError(f"{at}.source.default", problem)
+    if (feature.minimum, feature.maximum, feature.categories) != (None, None, None):
+        raise ManifestError(
+            at,
+            "a feature that is not the request's has no minimum, maximum or categories: the caller"
+            " could not do anything about a value beyond them",
+        )
 
 
 def _check_golden(at: str, golden: Golden, known: dict[str, Feature]) -> None:

@@ -1,8 +1,12 @@
-"""The model plan: what a scorer pod is told to serve, each file by its digest.
+"""The model plan: what scorer pods are told to serve, each file by its digest.
 
-The operator writes it, pods read it; both sides go through this module. A plan names its own
-`revision`, a digest of everything else in it, so that equal plans are one plan and a changed one
-cannot pass for the old.
+The operator writes it, pods follow it; both sides go through this module. Plans of a detector are
+numbered: of two, the one with the greater `serial` is the later, by whatever way it came, so that
+an old one that arrives late changes nothing. `checksum` is over everything else in it, so that a
+plan that was edited by hand cannot pass for the operator's.
+
+A *revision* is a model together with its thresholds and number of reasons: what an answer depends
+on besides the transaction. It is named by a digest of these.
 """
 
 from __future__ import annotations
@@ -26,7 +30,21 @@ from fraud_scorer.artifact.manifest import (
 )
 
 MOST_REASONS = 4
+WHOLE = 10_000
+"""All transactions, as a candidate's share."""
+
+TOKEN_FILE = "token"  # noqa: S105 - the name of a file
+"""Where a volume's server is asked: the token that it lets in."""
+
+CA_FILE = "ca.crt"
+"""Beside the credentials of a store: authorities that are trusted instead of the public ones."""
+
+GOLDEN_TOLERANCE = 1e-9
+"""How far a golden score may be off. The same engine gives the same bits; another version of it may
+round otherwise, and what is beyond rounding is another model."""
+
 _REVISION_DIGITS = 10
+_CHECKSUM_DIGITS = 16
 
 
 class PlanError(ValueError):
@@ -34,12 +52,19 @@ class PlanError(ValueError):
 
 
 class S3Location(Strict, frozen=True):
-    """Where versions lie behind an S3 API. `endpoint` is empty for AWS itself."""
+    """Where versions lie behind an S3 API. `endpoint` is empty for AWS itself.
+
+    How what is written is encrypted is the bucket's affair where `encryption` is empty.
+    """
 
     bucket: Annotated[str, Meta(min_length=1, max_length=63)]
     prefix: str = ""
     region: str = ""
     endpoint: str = ""
+    addressing: Literal["Auto", "Path", "Virtual"] = "Auto"
+    """Auto: by path at an endpoint that is named, as AWS itself wants it otherwise."""
+    encryption: Literal["", "AES256", "aws:kms", "aws:kms:dsse"] = ""
+    kms_key: str = ""
 
 
 def s3_location(url: str, *, region: str = "", endpoint: str = "") -> S3Location:
@@ -51,10 +76,53 @@ def s3_location(url: str, *, region: str = "", endpoint: str = "") -> S3Location
     return S3Location(bucket=bucket, prefix=prefix, region=region, endpoint=endpoint)
 
 
-class StoreLocation(Strict, frozen=True):
-    """Which store; other kinds will stand beside `s3`."""
+class GCSLocation(Strict, frozen=True):
+    """Where versions lie in Google Cloud Storage. `endpoint` is empty for Google's own."""
 
-    s3: S3Location
+    bucket: Annotated[str, Meta(min_length=1, max_length=222)]
+    prefix: str = ""
+    endpoint: str = ""
+
+
+class VolumeLocation(Strict, frozen=True):
+    """Where versions lie on a volume that a store server of ours gives out over HTTP."""
+
+    url: str
+    prefix: str = ""
+
+
+class StoreLocation(Strict, frozen=True):
+    """Which store: exactly one kind. `opening.open_store` opens it."""
+
+    s3: S3Location | None = None
+    gcs: GCSLocation | None = None
+    volume: VolumeLocation | None = None
+
+    def __post_init__(self) -> None:
+        if sum(kind is not None for kind in (self.s3, self.gcs, self.volume)) != 1:
+            raise ValueError("exactly one of s3, gcs and volume must be there")
+
+    def __str__(self) -> str:
+        """As people name it."""
+        if self.s3 is not None:
+            return f"s3://{self.s3.bucket}/{self.s3.prefix}"
+        if self.gcs is not None:
+            return f"gs://{self.gcs.bucket}/{self.gcs.prefix}"
+        return f"{self.volume.url}/{self.volume.prefix}" if self.volume is not None else ""
+
+
+def store_location(url: str, *, region: str = "", endpoint: str = "") -> StoreLocation:
+    """The location in `s3://bucket/prefix/` or `gs://bucket/prefix/`. Raises ValueError for
+    anything else."""
+    scheme, _, rest = url.partition("://")
+    bucket, _, prefix = rest.partition("/")
+    if bucket and scheme == "s3":
+        return StoreLocation(s3=s3_location(url, region=region, endpoint=endpoint))
+    if bucket and scheme == "gs":
+        if region:
+            raise ValueError(f"{url} needs no region: leave it out")
+        return StoreLocation(gcs=GCSLocation(bucket=bucket, prefix=prefix, endpoint=endpoint))
+    raise ValueError(f"{url!r} is not a store: give s3://bucket/prefix/ or gs://bucket/prefix/")
 
 
 class ManifestRef(Strict, frozen=True):
@@ -65,8 +133,9 @@ class ManifestRef(Strict, frozen=True):
 
 
 class PlannedModel(Strict, frozen=True):
-    """One version to be held. Paths are relative to the store's prefix."""
+    """One revision to be held. Paths are relative to the store's prefix."""
 
+    revision: str
     version: Name
     digest: Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}(?!\n)$")]
     manifest: ManifestRef
@@ -75,16 +144,55 @@ class PlannedModel(Strict, frozen=True):
     thresholds: Thresholds
     reasons: Annotated[int, Meta(ge=0, le=MOST_REASONS)] = MOST_REASONS
     """How many reasons an answer has that is not an approval, at the most."""
+    golden_tolerance: Annotated[float, Meta(ge=0, le=1)] = GOLDEN_TOLERANCE
+    """How far golden scores may be off where the model is proven: as far as in its verification,
+    or pods would refuse what that accepted."""
+
+
+class Candidate(Strict, frozen=True):
+    """A revision that pods hold beside the active one.
+
+    `share` of ten thousand transactions are answered by it: those whose id falls into it, by a
+    digest, so that a transaction has the same answer in every pod. `shadow`: it scores a copy of
+    every transaction besides, and answers none. With neither it is only held and proven.
+    """
+
+    model: PlannedModel
+    share: Annotated[int, Meta(ge=0, le=WHOLE)] = 0
+    shadow: bool = False
+
+    def __post_init__(self) -> None:
+        if self.shadow and self.share:
+            raise ValueError("a shadow answers nobody: its share must be 0")
 
 
 class ModelPlan(Strict, frozen=True):
-    """Everything that a scorer pod is told about models."""
+    """Everything that a scorer pod is told about models.
 
-    schema_version: Literal[1]
-    revision: str
+    Transactions are answered by `active`, the candidate's share by `candidate`, and by nothing
+    else. `last_known_good` is held, so that going back to it takes no time, and answers only in a
+    pod that cannot have the active one when it starts. Where nothing is active, `when_unavailable`
+    is the answer, if it is given.
+    """
+
+    schema_version: Literal[2]
+    serial: Annotated[int, Meta(ge=1)]
+    checksum: str
     detector: Name
     store: StoreLocation
-    active: PlannedModel
+    active: PlannedModel | None = None
+    last_known_good: PlannedModel | None = None
+    candidate: Candidate | None = None
+    when_unavailable: Literal["approve", "review", "decline"] | None = None
+    backup: StoreLocation | None = None
+    """Where proven bytes are besides, for when `store` does not give them."""
+
+    @property
+    def models(self) -> tuple[PlannedModel, ...]:
+        """Every revision that a pod is to hold, each once, the most urgent first."""
+        candidate = self.candidate.model if self.candidate else None
+        wanted = (self.active, candidate, self.last_known_good)
+        return tuple({one.revision: one for one in wanted if one is not None}.values())
 
 
 def planned(
@@ -108,7 +216,7 @@ def planned(
         )
     model = manifest.model_file
     at = "" if folder == "" else f"{folder or manifest.version}/"
-    return PlannedModel(
+    return as_revision(
         version=manifest.version,
         digest=manifest.digest,
         manifest=ManifestRef(path=f"{at}{FILE_NAME}", sha256=manifest_sha256),
@@ -118,17 +226,38 @@ def planned(
     )
 
 
-def make_plan(detector: str, store: StoreLocation, active: PlannedModel) -> ModelPlan:
-    """The plan, with its revision. The same arguments always give the same plan."""
-    draft = ModelPlan(schema_version=1, revision="", detector=detector, store=store, active=active)
-    return msgspec.structs.replace(draft, revision=revision_of(draft))
+def as_revision(
+    *,
+    version: str,
+    digest: str,
+    manifest: ManifestRef,
+    model: FileRef,
+    thresholds: Thresholds,
+    reasons: int,
+) -> PlannedModel:
+    """The revision of these parts, named by a digest of what answers depend on: where the bytes lie
+    is no part of it."""
+    depends = [digest, manifest.sha256, thresholds, reasons]
+    return PlannedModel(
+        revision=sha256_hex(canonical_json(depends))[:_REVISION_DIGITS],
+        version=version,
+        digest=digest,
+        manifest=manifest,
+        model=model,
+        thresholds=thresholds,
+        reasons=reasons,
+    )
 
 
-def revision_of(plan: ModelPlan) -> str:
-    """The first ten hexadecimal digits of the sha256 of the canonical JSON without `revision`."""
+def sealed(plan: ModelPlan) -> ModelPlan:
+    """The plan with the checksum of its content."""
+    return msgspec.structs.replace(plan, checksum=_checksum(plan))
+
+
+def _checksum(plan: ModelPlan) -> str:
     fields = msgspec.to_builtins(plan)
-    del fields["revision"]
-    return sha256_hex(canonical_json(fields))[:_REVISION_DIGITS]
+    del fields["checksum"]
+    return sha256_hex(canonical_json(fields))[:_CHECKSUM_DIGITS]
 
 
 def encode(plan: ModelPlan) -> str:
@@ -142,13 +271,14 @@ def decode(text: str | bytes) -> ModelPlan:
         plan = msgspec.json.decode(text, type=ModelPlan)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PlanError(f"not a model plan: {error}") from None
-    if plan.revision != revision_of(plan):
+    if plan.checksum != _checksum(plan):
         raise PlanError(
-            f"the plan says revision {plan.revision!r} but its content is {revision_of(plan)!r}:"
+            f"the plan says checksum {plan.checksum!r} but its content has {_checksum(plan)!r}:"
             " it was edited by hand; the operator writes it anew when the ConfigMap is deleted"
         )
-    if plan.active.digest != qualified(plan.active.model.sha256):
-        raise PlanError("active.digest is not the digest of the compiled model")
+    for one in plan.models:
+        if one.digest != qualified(one.model.sha256):
+            raise PlanError(f"the digest of version {one.version} is not that of its model")
     return plan
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import boto3
@@ -12,24 +11,15 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from fraud_scorer.artifact.credentials import Keys
-from fraud_scorer.artifact.digest import sha256_hex
 from fraud_scorer.artifact.directory import DirectoryStore
-from fraud_scorer.artifact.manifest import (
-    Engine,
-    Feature,
-    FileRef,
-    Framework,
-    Golden,
-    Manifest,
-    Thresholds,
-)
+from fraud_scorer.artifact.manifest import Manifest
 from fraud_scorer.artifact.plan import S3Location
 from fraud_scorer.artifact.s3 import S3Store
 from fraud_scorer.artifact.store import Store
+from tests.support.manifests import MODEL_BYTES, manifest
 
 BUCKET = "fraud-models"
 KEYS = Keys("testing", "testing")
-MODEL_BYTES = b"not a model, but bytes with a digest" * 1000
 
 Make = Callable[..., Manifest]
 
@@ -83,30 +73,4 @@ def model_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def make_manifest() -> Make:
-    def make(version: str = "v1", **changes: object) -> Manifest:
-        fields: dict[str, object] = {
-            "schema_version": 1,
-            "model": "card-payments",
-            "version": version,
-            "created_at": datetime(2026, 1, 1, tzinfo=UTC),
-            "framework": Framework(name="scikit-learn", version="1.9.1", python="3.13.1"),
-            "engine": Engine(format="fdm", version=1),
-            "files": (
-                FileRef(
-                    path="model.fdm",
-                    sha256=sha256_hex(MODEL_BYTES),
-                    size=len(MODEL_BYTES),
-                    role="model",
-                ),
-            ),
-            "features": (
-                Feature(name="amount", type="number", minimum=0, maximum=1000),
-                Feature(name="age", type="number", nullable=True),
-                Feature(name="channel", type="category", categories=("app", "web")),
-            ),
-            "golden": (Golden(features={"amount": 9.5, "age": None, "channel": "app"}, score=0.2),),
-            "thresholds": Thresholds(review="0.5", decline="0.9"),
-        }
-        return Manifest(**(fields | changes))  # type: ignore[arg-type]
-
-    return make
+    return manifest
