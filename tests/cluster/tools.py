@@ -11,6 +11,7 @@ PACKAGES = {
     "helm": "helm.sh/helm/v3/cmd/helm@v3.19.0",
     "kubeconform": "github.com/yannh/kubeconform/cmd/kubeconform@v0.7.0",
     "versitygw": "github.com/versity/versitygw/cmd/versitygw@v1.8.0",
+    "fake-gcs-server": "github.com/fsouza/fake-gcs-server@v1.56.1",
 }
 
 

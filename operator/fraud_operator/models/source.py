@@ -1,120 +1,91 @@
-"""Where a detector's model versions are, and who asks for them.
-
-The store is asked with the keys of the detector's Secret, or as the detector's ServiceAccount:
-a token of it (TokenRequest) is exchanged for the role that its annotation names. The operator has
-no identity of its own towards a store, and nothing of its surroundings is ever tried.
-"""
+"""Where a detector's model versions are, where what is proven is kept, and who asks there."""
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from fraud_operator.api import quantities
 from fraud_operator.api.frauddetector import FraudDetector
-from fraud_operator.observe.secrets import Secrets
-from fraud_operator.plan.children import scorer_name
+from fraud_operator.api.stores import Place
+from fraud_operator.plan.children import management_name, scorer_name
 from fraud_operator.plan.effective import effective
-from fraud_operator.runtime.kinds import SERVICE_ACCOUNT
-from fraud_operator.runtime.kube import ApiError, Kube, WritesForbidden
-from fraud_scorer.artifact.credentials import Credentials, WebIdentity, keys_from_mapping
-from fraud_scorer.artifact.plan import S3Location
-from fraud_scorer.artifact.store import CredentialsMissing
+from fraud_operator.plan.store_location import (
+    artifacts_of,
+    ca_source,
+    credentials_secret,
+    location_of,
+)
+from fraud_operator.plan.store_location import source_of as place_of_source
+from fraud_scorer.artifact.plan import CA_FILE, StoreLocation
 
 ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
-_AUDIENCE = "sts.amazonaws.com"
-_TOKEN_SECONDS = 3600
-_PATIENCE_SECONDS = 20.0
+GOOGLE_ANNOTATION = "iam.gke.io/gcp-service-account"
+
+
+@dataclass(frozen=True, slots=True)
+class Authorities:
+    """The key of a ConfigMap or Secret with certificates that are trusted."""
+
+    kind: str
+    name: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A store, and what of the namespace it takes to ask it."""
+
+    location: StoreLocation
+    secret: str = ""
+    """Empty: the ServiceAccount's identity."""
+    authorities: Authorities | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Everything that a look at a detector's store depends on; another value is another store."""
+    """Everything that a look depends on: detectors for which it is the same share their looks."""
 
     namespace: str
-    uid: str
-    location: S3Location
-    secret: str
-    service_account: str
-    role_arn: str
+    versions: Asked
+    artifacts: Asked
     interval: float
     """Seconds."""
+    service_account: str = ""
+    """Who asks where no Secret is named; empty where one is everywhere."""
+    role_arn: str = ""
+    google_account: str = ""
 
 
 def source_of(detector: FraudDetector) -> Source:
     """The source that `detector.spec.model` describes."""
     spec = detector.spec
-    s3 = spec.model.source.s3
-    assert s3 is not None, "the only kind of source"  # noqa: S101 - FraudDetector.parse checked
+    versions = _asked(detector, place_of_source(detector))
+    artifacts = _asked(detector, artifacts_of(detector))
+    interval = float(quantities.seconds(effective(spec).sync_interval))
+    if versions.secret and artifacts.secret:
+        return Source(detector.namespace, versions, artifacts, interval)
     annotations = spec.scorer.service_account_annotations or {}
     return Source(
-        namespace=detector.namespace,
-        uid=detector.uid,
-        location=S3Location(
-            bucket=s3.bucket,
-            prefix=s3.prefix or "",
-            region=s3.region or "",
-            endpoint=s3.endpoint or "",
-        ),
-        secret=s3.credentials_secret or "",
+        detector.namespace,
+        versions,
+        artifacts,
+        interval,
         service_account=scorer_name(detector),
         role_arn=annotations.get(ROLE_ANNOTATION, ""),
-        interval=float(quantities.seconds(effective(spec).sync_interval)),
+        google_account=annotations.get(GOOGLE_ANNOTATION, ""),
     )
 
 
-class Identities:
-    """Gets the credentials of detectors. `sts_endpoint` is empty for AWS itself."""
+def wanted_versions(detector: FraudDetector) -> frozenset[str]:
+    """Names that matter to the detector, however many are newer: what is pinned, what serves."""
+    model = detector.status.get("model") or {}
+    names = (effective(detector.spec).version, model.get("activeVersion"))
+    return frozenset(name for name in names if name)
 
-    def __init__(self, kube: Kube, secrets: Secrets, *, sts_endpoint: str = "") -> None:
-        self._kube = kube
-        self._secrets = secrets
-        self._sts_endpoint = sts_endpoint
 
-    async def of(self, source: Source) -> Credentials:
-        """Who is to ask. Raises CredentialsMissing, saying what to create, and ApiError."""
-        if source.secret:
-            where = f"Secret {source.namespace}/{source.secret}"
-            values = await self._secrets.values(source.namespace, source.secret)
-            if values is None:
-                raise CredentialsMissing(
-                    f"{where} does not exist: create it with the keys accessKeyID and"
-                    " secretAccessKey"
-                )
-            return keys_from_mapping(values, where=where)
-        if not source.role_arn:
-            raise CredentialsMissing(
-                "nobody to ask the model store as: set spec.model.source.s3.credentialsSecret, or"
-                f" {ROLE_ANNOTATION} in spec.scorer.serviceAccountAnnotations"
-            )
-        return WebIdentity(source.role_arn, self._token_of(source), self._sts_endpoint)
-
-    def _token_of(self, source: Source) -> Callable[[], str]:
-        """A function for other threads that gives a new token of the ServiceAccount."""
-        loop = asyncio.get_running_loop()
-
-        def token() -> str:
-            asking = asyncio.run_coroutine_threadsafe(self._request_token(source), loop)
-            try:
-                return asking.result(_PATIENCE_SECONDS)
-            except (ApiError, WritesForbidden, concurrent.futures.TimeoutError) as error:
-                asking.cancel()
-                raise CredentialsMissing(
-                    f"no token for ServiceAccount {source.namespace}/{source.service_account}:"
-                    f" {error or 'no answer'}"
-                ) from None
-
-        return token
-
-    async def _request_token(self, source: Source) -> str:
-        answer = await self._kube.create(
-            {
-                "apiVersion": "authentication.k8s.io/v1",
-                "kind": "TokenRequest",
-                "spec": {"audiences": [_AUDIENCE], "expirationSeconds": _TOKEN_SECONDS},
-            },
-            subresource_of=(SERVICE_ACCOUNT, source.namespace, source.service_account),
-        )
-        return str(answer["status"]["token"])
+def _asked(detector: FraudDetector, place: Place) -> Asked:
+    made = management_name(detector) if place.pvc is not None else ""
+    secret = made or credentials_secret(place) or ""
+    ca = ca_source(place)
+    authorities = Authorities(ca[0], ca[1].name, ca[1].key or CA_FILE) if ca else None
+    return Asked(location_of(detector, place), secret, authorities)

@@ -47,7 +47,9 @@ def publish(store: Store, manifest: Manifest, files: Mapping[str, Path]) -> str:
     try:
         store.create(manifest_path, data)
     except AlreadyThere:
-        raise AlreadyPublished(_taken(folder)) from None
+        # An answer may be lost and the request repeated: then it is ours that is there.
+        if not holds(store, manifest_path, sha256=sha256_hex(data)):
+            raise AlreadyPublished(_taken(folder)) from None
     return sha256_hex(data)
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import boto3
 import botocore.session
@@ -26,12 +26,13 @@ from botocore.exceptions import (
     NoCredentialsError,
     ParamValidationError,
     PartialCredentialsError,
+    SSLError,
 )
 from botocore.loaders import create_loader
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
-from fraud_scorer.artifact.credentials import AmbientIdentity, Credentials, Keys, WebIdentity
+from fraud_scorer.artifact.credentials import AmbientIdentity, Keys, S3Credentials, WebIdentity
 from fraud_scorer.artifact.manifest import is_version, version_key
 from fraud_scorer.artifact.plan import S3Location
 from fraud_scorer.artifact.store import (
@@ -40,17 +41,24 @@ from fraud_scorer.artifact.store import (
     BucketMissing,
     CredentialsMissing,
     FileMissing,
+    StoredFile,
     StoreError,
     StoreUnreachable,
     TooLarge,
+    content_type,
+    untrusted,
 )
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef, ListObjectsV2OutputTypeDef
 
 _CHUNK = 1 << 20
 _BUSY = frozenset({"Throttling", "ThrottlingException", "RequestLimitExceeded"})
+_UNKNOWN_KEYS = frozenset(
+    {"ExpiredToken", "InvalidToken", "InvalidAccessKeyId", "XAdminUserNotFound"}
+)
+"""Whatever the status beside it: the last one is versitygw's, which says 404."""
 _DEFAULT_REGION = "us-east-1"
 # The API descriptions are megabytes of JSON: one copy a process, not one a store.
 _LOADER = create_loader()
@@ -62,25 +70,27 @@ class S3Store:
     def __init__(
         self,
         location: S3Location,
-        credentials: Credentials,
+        credentials: S3Credentials,
         *,
+        ca: Path | None = None,
         connect_timeout: float = 5.0,
         read_timeout: float = 20.0,
         attempts: int = 2,
     ) -> None:
-        """Timeouts are seconds, for each of `attempts`. Raises StoreError on a bad endpoint."""
+        """Timeouts are seconds, for each of `attempts`. `ca` is a file of certificates in PEM,
+        which alone are trusted. Raises StoreError on a bad endpoint."""
         self._point_at(location)
         config = Config(
             connect_timeout=connect_timeout,
             read_timeout=read_timeout,
             retries={"mode": "standard", "total_max_attempts": attempts},
-            s3={"addressing_style": "path" if location.endpoint else "auto"},
+            s3={"addressing_style": _addressing(location)},
             # S3 look-alikes know neither the newer checksums nor trailers; the manifest has sha256.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         )
         try:
-            self._client = _client(location, credentials, config)
+            self._client = _client(location, credentials, config, ca)
         except (ValueError, BotoCoreError) as error:
             raise StoreUnreachable(
                 f"the endpoint {location.endpoint!r} or the region {location.region!r} cannot be"
@@ -91,8 +101,8 @@ class S3Store:
         return f"<S3Store {self._name}>"
 
     def at(self, location: S3Location) -> S3Store:
-        """Another bucket or prefix of the same server (endpoint and region), by the same client:
-        making one costs 17 ms and half a megabyte."""
+        """Another bucket or prefix of the same server, by the same client: making one costs 17 ms
+        and half a megabyte. Endpoint, region and addressing must be the same."""
         other = copy.copy(self)
         other._point_at(location)
         return other
@@ -103,19 +113,41 @@ class S3Store:
         self._prefix = f"{prefix}/" if prefix else ""
         self._name = f"s3://{location.bucket}/{self._prefix}"
         self._endpoint = location.endpoint or f"of AWS in {location.region or _DEFAULT_REGION}"
+        self._encryption: dict[str, Any] = {}
+        if location.encryption:
+            self._encryption["ServerSideEncryption"] = location.encryption
+        if location.kms_key:
+            self._encryption["SSEKMSKeyId"] = location.kms_key
 
     def list_versions(self) -> list[str]:
         names = []
-        with self._explained("list", self._name):
+        for page in self._pages(self._name, Prefix=self._prefix, Delimiter="/"):
+            for folder in page.get("CommonPrefixes", []):
+                names.append(folder["Prefix"][len(self._prefix) : -1])
+        return sorted(filter(is_version, names), key=version_key)
+
+    def list_files(self, prefix: str) -> Iterator[StoredFile]:
+        for page in self._pages(self._name + prefix, Prefix=self._prefix + prefix):
+            for found in page.get("Contents", []):
+                path = found["Key"][len(self._prefix) :]
+                if path.endswith("/"):
+                    continue  # what consoles call a folder
+                yield StoredFile(
+                    path=path,
+                    size=found["Size"],
+                    etag=found["ETag"],
+                    modified=found["LastModified"],
+                )
+
+    def _pages(self, what: str, **query: Any) -> Iterator[ListObjectsV2OutputTypeDef]:
+        with self._explained("list", what):
             pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.location.bucket, Prefix=self._prefix, Delimiter="/"
+                Bucket=self.location.bucket, **query
             )
             for page in pages:
                 if "Name" not in page:  # a portal or a proxy that says 200 to everything
                     raise self._no_store()
-                for folder in page.get("CommonPrefixes", []):
-                    names.append(folder["Prefix"][len(self._prefix) : -1])
-        return sorted(filter(is_version, names), key=version_key)
+                yield page
 
     def read(self, path: str, *, limit: int, unless: str = "") -> tuple[bytes, str] | None:
         condition: dict[str, Any] = {"IfNoneMatch": unless} if unless else {}
@@ -126,10 +158,15 @@ class S3Store:
                 if _status(error) == 304:
                     return None
                 raise
-            data = answer["Body"].read(limit + 1)
-            answer["Body"].close()
-        if len(data) > limit:
-            raise TooLarge(file=path, limit=limit)
+            size = answer["ContentLength"]
+            with closing(answer["Body"]) as body:
+                if size > limit:
+                    raise TooLarge(file=path, limit=limit)
+                data = body.read(size)
+        if len(data) != size:  # the SDK notices only where all of a body is asked for
+            raise StoreUnreachable(
+                f"{self._endpoint} gave {len(data)} bytes of {size} of {path}: it is tried again"
+            )
         return data, answer["ETag"]
 
     def open(self, path: str) -> Iterator[bytes]:
@@ -141,12 +178,23 @@ class S3Store:
                 body.close()
 
     def create(self, path: str, source: Path | bytes) -> None:
+        self._put(path, source, IfNoneMatch="*")
+
+    def write(self, path: str, source: Path | bytes) -> None:
+        self._put(path, source)
+
+    def delete(self, path: str) -> None:
+        with self._explained("delete", path):
+            self._client.delete_object(**self._key(path))
+
+    def _put(self, path: str, source: Path | bytes, **condition: Any) -> None:
+        how = {"ContentType": content_type(path), **self._encryption, **condition}
         with self._explained("write", path):
             if isinstance(source, bytes):
-                self._client.put_object(**self._key(path), Body=source, IfNoneMatch="*")
+                self._client.put_object(**self._key(path), Body=source, **how)
                 return
             with source.open("rb") as file:
-                self._client.put_object(**self._key(path), Body=file, IfNoneMatch="*")
+                self._client.put_object(**self._key(path), Body=file, **how)
 
     def _get(self, path: str, **condition: Any) -> GetObjectOutputTypeDef:
         answer = self._client.get_object(**self._key(path), **condition)
@@ -173,6 +221,8 @@ class S3Store:
             raise BucketMissing(f"{self._name} cannot exist: {error}; correct the bucket") from None
         except ResponseParserError:
             raise self._no_store() from None
+        except SSLError as error:
+            raise untrusted(self._endpoint, error) from None
         except (BotoCoreError, HTTPError, OSError) as error:
             raise StoreUnreachable(
                 f"{self._name} does not answer ({error}): is the endpoint {self._endpoint} right,"
@@ -193,20 +243,28 @@ class S3Store:
                 f"there is no bucket {self.location.bucket!r} at {self._endpoint} ({code}):"
                 " create it, or correct bucket, region and endpoint"
             )
-        if status == 404:
-            return FileMissing(f"{what} does not exist", file=path)
-        if status == 412:
-            return AlreadyThere(f"{what} exists already")
-        if status in (401, 403) or code in ("ExpiredToken", "InvalidToken", "InvalidAccessKeyId"):
+        if status in (401, 403) or code in _UNKNOWN_KEYS:
             return AccessDenied(
                 f"{self._name} refuses to {action} ({code or status}): allow these credentials"
                 " s3:ListBucket on the bucket and s3:GetObject below the prefix"
-                " (to publish, s3:PutObject too), or give others"
+                " (to publish and to keep what is proven, s3:PutObject too), or give others"
             )
+        if code == "NoSuchKey":  # 404 alone can be anybody's
+            return FileMissing(f"{what} does not exist", file=path)
+        if status == 412:
+            return AlreadyThere(f"{what} exists already")
         return StoreUnreachable(f"cannot {action} {what}: the store answered {status} {code}")
 
 
-def _client(location: S3Location, credentials: Credentials, config: Config) -> S3Client:
+def _addressing(location: S3Location) -> Literal["auto", "path", "virtual"]:
+    if location.addressing == "Auto":
+        return "path" if location.endpoint else "auto"
+    return "path" if location.addressing == "Path" else "virtual"
+
+
+def _client(
+    location: S3Location, credentials: S3Credentials, config: Config, ca: Path | None
+) -> S3Client:
     core = botocore.session.get_session()
     core.register_component("data_loader", _LOADER)
     if not isinstance(credentials, AmbientIdentity):
@@ -231,6 +289,7 @@ def _client(location: S3Location, credentials: Credentials, config: Config) -> S
         "s3",
         region_name=session.region_name or _DEFAULT_REGION,
         endpoint_url=location.endpoint or None,
+        verify=str(ca) if ca else None,
         config=config,
     )
 

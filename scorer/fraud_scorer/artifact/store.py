@@ -2,7 +2,8 @@
 
 Under the store's prefix each version is a folder: `<version>/manifest.json` and the files that it
 names. The manifest is written last, so a folder without one is an upload under way, or one that was
-given up. Paths are relative to the prefix.
+given up. Paths are relative to the prefix. What lies in folders that begin with a dot is described
+in layout.py.
 
 Errors have a `reason` (CamelCase, fit for a condition) and a message that says what to do next.
 `Unavailable` and what derives from it says nothing about the bytes: try again. `FileMissing`,
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -21,6 +23,8 @@ from msgspec import Struct
 from fraud_scorer.artifact import manifest as manifests
 from fraud_scorer.artifact.digest import qualified, sha256_hex
 from fraud_scorer.artifact.manifest import Manifest, ManifestError
+
+_CONTENT_TYPES = {"html": "text/html; charset=utf-8", "json": "application/json"}
 
 
 class StoreError(Exception):
@@ -108,11 +112,36 @@ class StoredManifest(Struct, frozen=True, kw_only=True):
     """Changes when the manifest is written again; see `Store.read_manifest`."""
 
 
+class StoredFile(Struct, frozen=True, kw_only=True):
+    """One file as a listing shows it."""
+
+    path: str
+    """Relative to the store's prefix."""
+    size: int
+    etag: str
+    """The same as `Store.read` gives; another one when the file is written again."""
+    modified: datetime
+
+
 class Store(Protocol):
-    """A model store. All methods may raise Unavailable; calls block."""
+    """A model store. All methods may raise Unavailable; calls block.
+
+    Versions and blobs are only ever created: their writers meet others', and one of them wins. What
+    has one writer (proofs, the quarantine, backups' own notes) may be written again.
+    """
 
     def list_versions(self) -> list[str]:
-        """The names of the version folders, in the order in which people count; cheap."""
+        """The names of the version folders, in the order in which people count.
+
+        One listing of folders: it costs a request a thousand of them, whatever they hold.
+        """
+        ...
+
+    def list_files(self, prefix: str) -> Iterator[StoredFile]:
+        """Every file whose path begins so, sorted by path, a page of them at a time.
+
+        `prefix` is a folder and ends with a slash, or is empty for all files of the store.
+        """
         ...
 
     def read(self, path: str, *, limit: int, unless: str = "") -> tuple[bytes, str] | None:
@@ -129,6 +158,27 @@ class Store(Protocol):
     def create(self, path: str, source: Path | bytes) -> None:
         """Write a file that does not exist yet. Raises AlreadyThere, and then changes nothing."""
         ...
+
+    def write(self, path: str, source: Path | bytes) -> None:
+        """Write a file, over another where there is one. Readers see one of them, never a mix."""
+        ...
+
+    def delete(self, path: str) -> None:
+        """Remove a file; none that is there already is no error."""
+        ...
+
+
+def untrusted(endpoint: str, error: Exception) -> StoreUnreachable:
+    """Of an endpoint whose certificate nobody vouches for."""
+    return StoreUnreachable(
+        f"the certificate of {endpoint} is not trusted ({error}): name its authority in caBundle"
+        " (without a detector: in ca.crt beside the credentials)"
+    )
+
+
+def content_type(path: str) -> str:
+    """What a browser is to take a file for: people open reports where they lie."""
+    return _CONTENT_TYPES.get(path.rpartition(".")[2], "application/octet-stream")
 
 
 def read_manifest(store: Store, version: str, *, unless: str = "") -> StoredManifest | None:
@@ -151,7 +201,15 @@ def read_manifest(store: Store, version: str, *, unless: str = "") -> StoredMani
     return StoredManifest(manifest=manifest, sha256=sha256_hex(data), etag=etag)
 
 
-def fetch(store: Store, path: str, to: Path, *, sha256: str, size: int) -> None:
+class Source(Protocol):
+    """Whatever gives a file's bytes: a store, or another pod."""
+
+    def open(self, path: str) -> Iterator[bytes]:
+        """As a store does."""
+        ...
+
+
+def fetch(store: Source, path: str, to: Path, *, sha256: str, size: int) -> None:
     """Copy a file to `to`, which appears only when it is whole and its digest is `sha256`.
 
     Raises FileMissing, DigestMismatch, Unavailable; leaves nothing behind then.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fraud_operator.models.look import Looker
+from fraud_operator.models.look import CHECKED_EVERY, MOST_READ, Looker
 from fraud_scorer.artifact import manifest as manifests
 from fraud_scorer.artifact.manifest import (
     Engine,
@@ -19,8 +19,11 @@ from fraud_scorer.artifact.manifest import (
     Golden,
     Manifest,
     Thresholds,
+    version_key,
 )
-from fraud_scorer.artifact.store import FileMissing, StoreUnreachable
+from fraud_scorer.artifact.store import FileMissing, StoredFile, StoreUnreachable
+
+MODIFIED = datetime(2026, 1, 15, tzinfo=UTC)
 
 
 def manifest(version: str, *, day: int, content: str = "0") -> Manifest:
@@ -54,7 +57,8 @@ class MemoryStore:
         self.asked["list"] += 1
         if self.away:
             raise StoreUnreachable("away")
-        return sorted({path.split("/")[0] for path in self.files})
+        names = {path.split("/")[0] for path in self.files}
+        return sorted((name for name in names if name[0] != "."), key=version_key)
 
     def read(self, path: str, *, limit: int, unless: str = "") -> tuple[bytes, str] | None:
         if path not in self.files:
@@ -66,10 +70,28 @@ class MemoryStore:
         self.asked["read"] += 1
         return self.files[path], etag
 
+    def list_files(self, prefix: str) -> Iterator[StoredFile]:
+        self.asked["files"] += 1
+        if self.away:
+            raise StoreUnreachable("away")
+        for path in sorted(path for path in self.files if path.startswith(prefix)):
+            data = self.files[path]
+            yield StoredFile(path=path, size=len(data), etag=str(hash(data)), modified=MODIFIED)
+
     def open(self, path: str) -> Iterator[bytes]:
         raise NotImplementedError
 
     def create(self, path: str, source: Path | bytes) -> None:
+        raise NotImplementedError
+
+    def write(self, path: str, source: Path | bytes) -> None:
+        assert isinstance(source, bytes)
+        self.asked["write"] += 1
+        if self.away:
+            raise StoreUnreachable("away")
+        self.files[path] = source
+
+    def delete(self, path: str) -> None:
         raise NotImplementedError
 
 
@@ -124,15 +146,16 @@ def test_a_manifest_in_the_wrong_folder_is_damaged(store: MemoryStore) -> None:
     assert versions["v9"].manifest is None
 
 
-def test_a_quiet_store_costs_a_listing_and_a_few_conditional_reads(store: MemoryStore) -> None:
+def test_a_quiet_store_costs_a_listing_and_now_and_then_a_few_reads(store: MemoryStore) -> None:
     for number in range(50):
         store.publish(f"v{number:02}", day=number)
     looker = Looker()
     looker.look(store)
     assert store.asked == {"list": 1, "read": 50}
     store.asked.clear()
-    looker.look(store)
-    assert store.asked == {"list": 1, "unchanged": 5}
+    for _ in range(CHECKED_EVERY):
+        looker.look(store)
+    assert store.asked == {"list": CHECKED_EVERY, "unchanged": 5}
 
 
 def test_every_manifest_is_looked_at_again_in_turn(store: MemoryStore) -> None:
@@ -142,19 +165,131 @@ def test_every_manifest_is_looked_at_again_in_turn(store: MemoryStore) -> None:
     looker.look(store)
     store.publish("v03", day=3, content="a")  # overwritten, which nobody should do
     for _ in range(4):
-        looker.look(store)
+        looker.look(store, thorough=True)
     found = {one.version: one.manifest for one in looker.look(store)}
     assert found["v03"] is not None
     assert found["v03"].digest == "sha256:" + "a" * 64
 
 
-def test_the_newest_is_looked_at_again_at_once(store: MemoryStore) -> None:
+def test_the_newest_is_looked_at_again_first(store: MemoryStore) -> None:
     for number in range(12):
         store.publish(f"v{number:02}", day=number)
     looker = Looker()
     looker.look(store)
     store.files["v11/manifest.json"] = b"damaged"
-    assert looker.look(store)[-1].problem
+    assert looker.look(store, thorough=True)[-1].problem
+
+
+def test_of_ten_thousand_versions_those_that_come_last_are_read(store: MemoryStore) -> None:
+    for number in range(10_000):
+        store.publish(f"v{number}", day=number)
+    looker = Looker()
+    found = looker.look(store, {"v7", "nowhere"})
+    assert store.asked == {"list": 1, "read": MOST_READ + 1}
+    newest = [f"v{number}" for number in range(9_999, 9_999 - MOST_READ, -1)]
+    assert [one.version for one in found] == [*newest, "v7"]
+    store.asked.clear()
+    looker.look(store, {"v7"})
+    assert store.asked == {"list": 1}
+
+
+def test_what_appears_is_read_wherever_its_name_comes(store: MemoryStore) -> None:
+    for number in range(2 * MOST_READ):
+        store.publish(f"f{number:03}", day=number)
+    looker = Looker()
+    looker.look(store)
+    store.publish("0a1b2c", day=1000)
+    store.asked.clear()
+    found = looker.look(store)
+    assert found[0].version == "0a1b2c"
+    assert store.asked == {"list": 1, "read": 1}
+    assert looker.look(store) == found
+
+
+def bare(store: MemoryStore, version: str, content: bytes, name: str = "model.pkl") -> None:
+    store.files[f"{version}/{name}"] = content
+
+
+def test_a_folder_with_one_model_file_is_a_version_when_two_looks_agree(store: MemoryStore) -> None:
+    store.publish("v1")
+    bare(store, "v2", b"half")
+    store.files["v2/README.txt"] = b"from the notebook"
+    looker = Looker()
+    assert names(looker, store) == ["v1"]
+    bare(store, "v2", b"whole")
+    assert names(looker, store) == ["v1"], "it was still growing"
+    found = looker.look(store)[0]
+    assert (found.version, found.manifest, found.problem) == ("v2", None, "")
+    assert found.bare is not None
+    assert (found.bare.path, found.bare.size) == ("v2/model.pkl", 5)
+    assert looker.look(store)[0] == found
+    store.asked.clear()
+    looker.look(store)
+    assert store.asked == {"list": 1}, "settled"
+
+
+def test_a_bare_version_is_as_old_as_its_file(store: MemoryStore) -> None:
+    store.publish("older", day=1)
+    store.publish("newer", day=30)
+    bare(store, "bare", b"model", "m.joblib")
+    looker = Looker()
+    looker.look(store)
+    assert names(looker, store) == ["newer", "bare", "older"]
+
+
+def test_a_bare_version_that_is_overwritten_is_one_again_when_two_looks_agree(
+    store: MemoryStore,
+) -> None:
+    bare(store, "v2", b"first")
+    looker = Looker()
+    looker.look(store)
+    (first,) = looker.look(store)
+    bare(store, "v2", b"second")
+    assert looker.look(store, thorough=True) == ()
+    (second,) = looker.look(store)
+    assert first.source != second.source
+
+
+def test_a_bare_version_that_gets_a_manifest_is_a_published_one(store: MemoryStore) -> None:
+    bare(store, "v2", b"model")
+    looker = Looker()
+    looker.look(store)
+    looker.look(store)
+    store.publish("v2")
+    (found,) = looker.look(store, thorough=True)
+    assert found.manifest is not None
+    assert found.bare is None
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        pytest.param(["a.pkl", "b.joblib"], id="two models"),
+        pytest.param(["model.fdm", "model.joblib"], id="a publication under way"),
+        pytest.param(["deep/model.pkl"], id="not in the folder itself"),
+        pytest.param(["notes.txt"], id="none"),
+    ],
+)
+def test_what_is_no_bare_version(store: MemoryStore, files: list[str]) -> None:
+    for name in files:
+        store.files[f"v2/{name}"] = b"x"
+    looker = Looker()
+    for _ in range(5):
+        assert looker.look(store, thorough=True) == ()
+
+
+def test_an_upload_that_was_given_up_is_looked_at_rarely(store: MemoryStore) -> None:
+    store.publish("v1")
+    store.files["v2/model.fdm"] = b"half"
+    looker = Looker()
+    for _ in range(100):
+        looker.look(store)
+    store.asked.clear()
+    for _ in range(CHECKED_EVERY):
+        looker.look(store)
+    assert store.asked["files"] == 1
+    store.publish("v2", day=2)
+    assert [one.version for one in looker.look(store, thorough=True)] == ["v2", "v1"]
 
 
 def test_what_is_gone_is_gone(store: MemoryStore) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from random import Random
@@ -11,20 +11,33 @@ from typing import Any
 
 import pytest
 
-from fraud_operator.models.source import Identities, Source
-from fraud_operator.models.stores import ModelStores, S3Stores
+from fraud_operator.models.clients import Clients
+from fraud_operator.models.identities import Access, Identities
+from fraud_operator.models.look import CHECKED_EVERY
+from fraud_operator.models.source import Asked, Source
+from fraud_operator.models.stores import ModelStores
 from fraud_operator.observe.secrets import Secrets
 from fraud_operator.observe.store import Key
+from fraud_operator.plan.release.record import Entry
 from fraud_operator.runtime.kinds import SECRET, Kind
-from fraud_scorer.artifact.credentials import Credentials, Keys
-from fraud_scorer.artifact.plan import S3Location
-from fraud_scorer.artifact.store import AccessDenied, Store
+from fraud_scorer.artifact.credentials import GoogleKey, Keys
+from fraud_scorer.artifact.digest import canonical_json
+from fraud_scorer.artifact.layout import quarantine_entry
+from fraud_scorer.artifact.plan import GCSLocation, S3Location, StoreLocation, VolumeLocation
+from fraud_scorer.artifact.store import AccessDenied, Store, StoredFile, StoreUnreachable
+from tests.support.google import Tokens
 from tests.support.kube import FakeKube
 from tests.unit.models.test_look import MemoryStore
 from tests.unit.models.test_source import secret
 
 KEY = Key("fraud", "cards")
-SOURCE = Source("fraud", "u-1", S3Location(bucket="models"), "model-store", "cards-scorer", "", 30)
+
+
+def at(bucket: str) -> Asked:
+    return Asked(StoreLocation(s3=S3Location(bucket=bucket)), "model-store")
+
+
+SOURCE = Source("fraud", at("models"), at("models"), 30)
 
 
 class CountingKube(FakeKube):
@@ -61,7 +74,8 @@ class World:
             clock=lambda: self.now,
         )
 
-    def open(self, location: S3Location, credentials: Credentials) -> Store:
+    def open(self, location: StoreLocation, access: Access) -> Store:
+        credentials = access.credentials
         assert isinstance(credentials, Keys)
         self.opened.append(credentials)
         if credentials.access_key_id == "wrong":
@@ -151,6 +165,20 @@ async def test_trouble_keeps_what_was_known_and_backs_off(world: World) -> None:
     assert 27 <= world.pauses[-1] <= 33
 
 
+async def test_a_volume_that_is_away_is_asked_again_soon(world: World) -> None:
+    """Its server is ours, and comes back within seconds; a bucket's owner is to be spared."""
+    place = Asked(StoreLocation(volume=VolumeLocation(url="http://cards-models:8088")), "volume")
+    source = Source("fraud", place, place, 30)
+    assert not world.stores.follows(KEY)
+    world.stores.follow(KEY, source)  # there is no such Secret yet
+    assert world.stores.follows(KEY)
+    await world.looked()
+    assert world.stores.follow(KEY, source).reason == "CredentialsMissing"
+    for _ in range(5):
+        await world.tick()
+    assert all(4.5 <= pause <= 5.5 for pause in world.pauses)
+
+
 async def test_a_missing_secret_is_told_and_waking_helps(world: World) -> None:
     world.kube.remove(SECRET, "fraud", "model-store")
     world.stores.follow(KEY, SOURCE)
@@ -192,11 +220,13 @@ async def test_unchanged_keys_are_read_now_and_then(world: World) -> None:
 
 async def test_detectors_that_name_one_secret_share_a_reading_of_it(world: World) -> None:
     for number in range(5):
-        world.stores.follow(Key("fraud", f"cards-{number}"), replace(SOURCE, uid=f"u-{number}"))
+        world.stores.follow(
+            Key("fraud", f"cards-{number}"), replace(SOURCE, versions=at(f"models-{number}"))
+        )
         await world.looked(number + 1)
     assert world.kube.reads == 1
     world.now = 31
-    world.stores.follow(KEY, SOURCE)
+    world.stores.follow(KEY, replace(SOURCE, versions=at("more"), artifacts=at("more")))
     await world.looked(6)
     assert world.kube.reads == 2
 
@@ -211,16 +241,32 @@ async def test_a_secret_of_that_name_in_another_namespace_is_another(world: Worl
 
 
 def test_stores_of_one_server_and_one_key_share_a_client() -> None:
-    stores = S3Stores()
-    here = S3Location(bucket="models", prefix="cards/", endpoint="http://127.0.0.1:1")
-    there = S3Location(bucket="others", prefix="wires/", endpoint="http://127.0.0.1:1")
-    first, second = stores(here, Keys("id", "key")), stores(there, Keys("id", "key"))
-    assert (first.location, second.location) == (here, there)
+    clients = Clients()
+
+    def at(bucket: str, endpoint: str = "http://127.0.0.1:1", key: str = "key") -> Any:
+        location = S3Location(bucket=bucket, prefix="cards/", endpoint=endpoint)
+        return clients(StoreLocation(s3=location), Access(Keys("id", key)))
+
+    first, second = at("models"), at("others")
     assert first._client is second._client
-    assert repr(second) == "<S3Store s3://others/wires/>"
-    assert stores(here, Keys("id", "another key"))._client is not first._client
-    elsewhere = S3Location(bucket="models", prefix="cards/", endpoint="http://127.0.0.1:2")
-    assert stores(elsewhere, Keys("id", "key"))._client is not first._client
+    assert repr(second) == "<S3Store s3://others/cards/>"
+    assert at("models", key="another")._client is not first._client
+    assert at("models", endpoint="http://127.0.0.1:2")._client is not first._client
+
+
+def test_google_stores_of_one_key_share_a_client_within_a_thread() -> None:
+    with Tokens() as tokens:
+        access = Access(GoogleKey(tokens.key()))
+    clients = Clients()
+
+    def at(bucket: str) -> Any:
+        return clients(StoreLocation(gcs=GCSLocation(bucket=bucket)), access)
+
+    first, second = at("models"), at("others")
+    assert first._client is second._client
+    assert repr(second) == "<GCSStore gs://others/>"
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(at, "models").result()._client is not first._client
 
 
 async def test_keys_that_rotate_without_a_refusal_are_taken_in_time(world: World) -> None:
@@ -235,7 +281,7 @@ async def test_keys_that_rotate_without_a_refusal_are_taken_in_time(world: World
 async def test_another_source_begins_anew(world: World) -> None:
     world.stores.follow(KEY, SOURCE)
     await world.looked()
-    moved = replace(SOURCE, location=S3Location(bucket="elsewhere"))
+    moved = replace(SOURCE, versions=at("elsewhere"), artifacts=at("elsewhere"))
     assert not world.stores.follow(KEY, moved).listed
     await world.looked(2)
     assert world.stores.follow(KEY, moved).listed
@@ -260,3 +306,186 @@ async def test_a_bug_in_a_look_is_a_reason_and_not_the_end(world: World) -> None
     world.stores.follow(KEY, SOURCE)
     await world.looked()
     assert world.stores.follow(KEY, SOURCE).reason == "StoreError"
+
+
+async def test_detectors_with_the_same_source_share_its_looks(world: World) -> None:
+    other = Key("fraud", "wires")
+    world.stores.follow(KEY, SOURCE)
+    world.stores.follow(other, SOURCE)
+    await world.looked()
+    assert world.bucket.asked["list"] == 1
+    assert world.changed == [KEY, other]
+    world.stores.forget(KEY)
+    world.bucket.publish("v2", day=2)
+    await world.tick()
+    assert world.changed == [KEY, other, other]
+    assert world.bucket.asked["list"] == 2
+
+
+async def test_what_somebody_asked_for_is_looked_at_now(world: World) -> None:
+    world.stores.follow(KEY, SOURCE)
+    await world.looked()
+    world.bucket.publish("v1", content="a")
+    world.stores.look_now(KEY, "1")
+    await world.looked(2)
+    (found,) = world.stores.follow(KEY, SOURCE).versions
+    assert found.manifest is not None
+    assert found.manifest.digest == "sha256:" + "a" * 64
+
+
+async def test_a_quiet_store_costs_one_request_a_look(world: World) -> None:
+    for number in range(20):
+        world.bucket.publish(f"v{number}", day=number)
+    world.stores.follow(KEY, SOURCE)
+    await world.looked()
+    world.bucket.asked.clear()
+    for _ in range(CHECKED_EVERY):
+        await world.tick()
+    assert world.bucket.asked["list"] == CHECKED_EVERY
+    assert sum(world.bucket.asked.values()) <= CHECKED_EVERY + 6
+
+
+def entry(**changes: Any) -> Entry:
+    fields: dict[str, Any] = {
+        "digest": "sha256:" + "a" * 64,
+        "version": "v2",
+        "reason": "GoldenMismatch",
+        "message": "no",
+        "since": "2026-01-01T00:00:00.000Z",
+    }
+    return Entry(**fields | changes)
+
+
+def path_of(one: Entry) -> str:
+    return quarantine_entry(one.digest, one.version)
+
+
+async def test_the_quarantine_is_part_of_a_look(world: World) -> None:
+    world.bucket.files[path_of(entry())] = canonical_json(entry())
+    world.stores.follow(KEY, SOURCE)
+    await world.looked()
+    assert world.stores.follow(KEY, SOURCE).ledger == (entry(),)
+
+
+async def test_the_quarantine_is_read_again_before_what_is_new_is_told(world: World) -> None:
+    world.stores.follow(KEY, SOURCE)
+    await world.looked()
+    world.bucket.files[path_of(entry())] = canonical_json(entry())
+    world.bucket.publish("v2", day=2)
+    await world.tick()
+    assert world.stores.follow(KEY, SOURCE).ledger == (entry(),)
+
+
+async def test_what_is_new_is_not_told_without_the_quarantine(world: World) -> None:
+    world.stores.follow(KEY, SOURCE)
+    await world.looked()
+    world.bucket.files[path_of(entry())] = canonical_json(entry())
+    world.bucket.publish("v2", day=2)
+    there, world.bucket.list_files = world.bucket.list_files, away  # type: ignore[method-assign]
+    await world.tick()
+    view = world.stores.follow(KEY, SOURCE)
+    assert [one.version for one in view.versions] == ["v1"]
+    assert view.reason == "StoreUnreachable"
+    world.bucket.list_files = there  # type: ignore[method-assign]
+    await world.tick()
+    view = world.stores.follow(KEY, SOURCE)
+    assert [one.version for one in view.versions] == ["v2", "v1"]
+    assert view.ledger == (entry(),)
+
+
+def away(_: str) -> Iterator[StoredFile]:
+    raise StoreUnreachable("away")
+
+
+async def test_an_entry_that_cannot_be_read_still_forbids(world: World) -> None:
+    world.bucket.files[path_of(entry())] = b"not JSON"
+    world.bucket.files[".quarantine/README"] = b"not an entry"
+    world.stores.follow(KEY, SOURCE)
+    await world.looked()
+    (found,) = world.stores.follow(KEY, SOURCE).ledger
+    assert (found.digest, found.version, found.refused) == (entry().digest, "v2", True)
+    assert "release the version" in found.message
+
+
+@pytest.mark.parametrize(
+    "other", [entry(digest=""), entry(version="../../v1"), entry(digest="sha256:" + "b" * 64)]
+)
+async def test_an_entry_speaks_of_nothing_but_what_its_name_says(
+    world: World, other: Entry
+) -> None:
+    """Or one file would forbid every version whose digest is not known yet."""
+    world.bucket.files[path_of(entry())] = canonical_json(other)
+    world.stores.follow(KEY, SOURCE)
+    await world.looked()
+    (found,) = world.stores.follow(KEY, SOURCE).ledger
+    assert (found.digest, found.version) == (entry().digest, "v2")
+
+
+async def test_a_request_is_one_look(world: World) -> None:
+    world.stores.follow(KEY, SOURCE)
+    await world.looked()
+    for request in ("1", "1", "2"):
+        world.stores.look_now(KEY, request)
+        await world.until(lambda: not world.stores._followers[SOURCE].woken.is_set())
+    await world.looked(3)
+    assert world.bucket.asked["list"] == 3
+
+
+async def test_an_entry_is_written_where_what_is_proven_is_kept(world: World) -> None:
+    proven = MemoryStore()
+    source = replace(SOURCE, artifacts=at("proven"))
+    by_bucket = {"models": world.bucket, "proven": proven}
+    world.stores._open_store = lambda location, _: by_bucket[location.s3.bucket]  # type: ignore[union-attr]
+    world.stores.follow(KEY, source)
+    await world.looked()
+    world.stores.record(KEY, [entry(), entry(version="v3")])
+    await world.until(lambda: len(world.stores.follow(KEY, source).ledger) == 2)
+    assert proven.files == {
+        path_of(one): canonical_json(one) for one in (entry(), entry(version="v3"))
+    }
+    assert not world.bucket.asked["write"]
+    assert world.changed == [KEY, KEY, KEY]
+
+
+async def test_a_later_turn_is_not_written_over(world: World) -> None:
+    released = entry(turn=2)
+    world.bucket.files[path_of(released)] = canonical_json(released)
+    world.stores.follow(KEY, SOURCE)
+    await world.looked()
+    world.stores.record(KEY, [entry()])
+    await world.until(lambda: not world.stores._followers[SOURCE].unwritten)
+    assert world.stores.follow(KEY, SOURCE).ledger == (released,)
+    world.stores.record(KEY, [entry(turn=3)])
+    await world.until(lambda: world.stores.follow(KEY, SOURCE).ledger == (entry(turn=3),))
+
+
+async def test_what_keeps_an_entry_from_being_written_is_told_and_tried_again(
+    world: World,
+) -> None:
+    world.stores.follow(KEY, SOURCE)
+    await world.looked()
+    there, world.bucket.write = world.bucket.write, refuse  # type: ignore[method-assign]
+    world.stores.record(KEY, [entry()])
+    await world.until(lambda: world.stores.follow(KEY, SOURCE).ledger_problem)
+    view = world.stores.follow(KEY, SOURCE)
+    assert view.ledger_problem == "AccessDenied: these credentials may only read"
+    assert (view.reason, view.ledger) == ("", ())
+    world.stores.record(KEY, [entry()])
+    assert world.stores._followers[SOURCE].writing.done(), "not at every reconciliation"  # type: ignore[union-attr]
+    world.bucket.write = there  # type: ignore[method-assign]
+    for _ in range(CHECKED_EVERY):
+        await world.tick()
+    await world.until(lambda: world.stores.follow(KEY, SOURCE).ledger == (entry(),))
+    assert world.stores.follow(KEY, SOURCE).ledger_problem == ""
+
+
+def refuse(*_: object) -> None:
+    raise AccessDenied("these credentials may only read")
+
+
+async def test_nothing_is_written_for_a_detector_that_is_gone(world: World) -> None:
+    world.stores.follow(KEY, SOURCE)
+    await world.looked()
+    world.stores.forget(KEY)
+    world.stores.record(KEY, [entry()])
+    assert not world.bucket.asked["write"]
