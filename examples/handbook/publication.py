@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from examples.handbook.features import NAMES
 from examples.handbook.streams import Floats
@@ -19,7 +20,7 @@ from fraud_scorer.publishing import Published, publish_model
 
 REVIEWED, DECLINED = 0.01, 0.003
 """Which share of transactions people can look at, and which the business can do without."""
-_GOLDEN = 16
+_GOLDEN = 24  # of either kind
 _REFERENCE = 10_000
 _DIGITS = 4
 
@@ -39,18 +40,22 @@ class Trained:
     estimator: Estimator
     unlabelled: Floats
     test: Floats
+    fraud: NDArray[np.bool_]
+    """Which transactions of `test` are frauds."""
     metrics: dict[str, float]
 
 
 def publish(store: Store, trained: Trained, *, name: str, version: str) -> Published:
     """Publish the model. Raises StoreError, ManifestError and UnfitError."""
+    golden = _golden(trained)
     return publish_model(
         trained.estimator,
         to=store,
         model=name,
         version=version,
         features=[_feature(one) for one in NAMES],
-        golden=_named(_golden(trained)),
+        golden=_named(trained.test[golden]),
+        golden_labels=["fraud" if one else "genuine" for one in trained.fraud[golden]],
         thresholds=thresholds(probabilities(trained.estimator, trained.unlabelled)),
         metrics=trained.metrics,
         reference=_named(_evenly(trained.unlabelled, _REFERENCE)),
@@ -97,16 +102,27 @@ def _meaning(name: str) -> str:
     return f"{kinds[kind]}, over {days.removesuffix('d')} days"
 
 
-def _golden(trained: Trained) -> Floats:
-    """Transactions from the lowest score to the highest."""
+def _golden(trained: Trained) -> NDArray[np.intp]:
+    """Places of genuine transactions and frauds, each from the lowest score to the highest, by
+    score."""
     ranked = np.argsort(probabilities(trained.estimator, trained.test), kind="stable")
-    return _evenly(trained.test[ranked], _GOLDEN)
+    fraud = trained.fraud[ranked]
+    chosen = [_spread(np.flatnonzero(fraud == kind), _GOLDEN) for kind in (False, True)]
+    places: NDArray[np.intp] = ranked[np.sort(np.concatenate(chosen))]
+    return places
 
 
 def _evenly(rows: Floats, count: int) -> Floats:
     """At most `count` rows from the first to the last."""
-    chosen: Floats = rows[np.unique(np.linspace(0, len(rows) - 1, count).round().astype(int))]
+    chosen: Floats = rows[_spread(np.arange(len(rows)), count)]
     return chosen
+
+
+def _spread(places: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """At most `count` of the places, from the first to the last."""
+    chosen = np.unique(np.linspace(0, len(places) - 1, count).round().astype(int))
+    found: NDArray[np.intp] = places[chosen[: len(places)]]
+    return found
 
 
 def _named(rows: Floats) -> list[dict[str, float]]:

@@ -81,6 +81,7 @@ def train(data: Dataset, recipe: Recipe) -> Trained:
         estimator=estimator,
         unlabelled=data.features[weeks.delay],
         test=data.features[weeks.test],
+        fraud=fraud[weeks.test],
         metrics={
             "auc": float(roc_auc_score(fraud[weeks.test], scores)),
             "averagePrecision": float(average_precision_score(fraud[weeks.test], scores)),

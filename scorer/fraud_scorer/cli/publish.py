@@ -11,15 +11,14 @@ name; --reference is one like it, of ordinary transactions: without it answers h
 from __future__ import annotations
 
 import argparse
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
 
-from fraud_scorer.artifact.credentials import AmbientIdentity, keys_from_directory
-from fraud_scorer.artifact.manifest import ManifestError
-from fraud_scorer.artifact.store import StoreError
+from fraud_scorer.artifact.manifest import Label, ManifestError
+from fraud_scorer.artifact.opening import open_mounted
+from fraud_scorer.artifact.plan import store_location
+from fraud_scorer.artifact.store import Store, StoreError
 from fraud_scorer.cli import files, values
 from fraud_scorer.cli.terminal import USAGE, fail, say
 
@@ -30,11 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `publish`."""
     add = parser.add_argument
     add("model_file", type=Path, metavar="MODEL.joblib", help="a fitted classifier")
-    add("--to", required=True, metavar="s3://BUCKET/PREFIX/", help="or a folder")
+    add("--to", required=True, metavar="s3://BUCKET/PREFIX/", help="or gs://, or a folder")
     add("--version", required=True, help="a name that was never used")
     add("--model", required=True, metavar="NAME", help="what the model is called in answers")
     add("--features", required=True, type=Path, metavar="FILE")
     add("--golden", required=True, type=Path, metavar="FILE")
+    add("--golden-labels", type=Path, metavar="FILE", help="JSON list: fraud, genuine or null each")
     add("--thresholds", type=values.thresholds, metavar="review=R,decline=D")
     add("--metrics", type=Path, metavar="FILE", help="JSON object of numbers, kept for people")
     add(
@@ -49,14 +49,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="allow log or exp before a threshold, and measure on --reference what it changes",
     )
-    add("--created-at", type=_time, metavar="TIME", help="RFC 3339; default: now")
-    add("--endpoint", default="", metavar="URL", help="of an S3 API that is not AWS")
+    add("--created-at", type=values.moment, metavar="TIME", help="RFC 3339; default: now")
+    add("--endpoint", default="", metavar="URL", help="of an API that is not AWS's or Google's")
     add("--region", default="")
     add(
         "--store-credentials",
         type=Path,
         metavar="DIR",
-        help="files accessKeyID and secretAccessKey; default: what the AWS SDK finds",
+        help="files accessKeyID and secretAccessKey (for gs:// key.json), and ca.crt for a private"
+        " authority; default: what the cloud's SDK finds",
     )
     add("--json", action="store_true", help="print the result as JSON")
 
@@ -68,6 +69,9 @@ def run(options: argparse.Namespace) -> int:
     try:
         features = files.features(options.features)
         golden = files.rows(options.golden)
+        labels = (
+            files.json(options.golden_labels, list[Label | None]) if options.golden_labels else None
+        )
         reference = files.rows(options.reference) if options.reference else None
         metrics = files.json(options.metrics, dict[str, float]) if options.metrics else None
         reasons = files.json(options.reasons, dict[str, str]) if options.reasons else None
@@ -76,19 +80,17 @@ def run(options: argparse.Namespace) -> int:
     try:
         published = publish_model(
             options.model_file,
-            to=options.to,
+            to=_destination(options),
             model=options.model,
             version=options.version,
             features=features,
             golden=golden,
+            golden_labels=labels,
             thresholds=options.thresholds,
             metrics=metrics,
             reference=reference,
             reasons=reasons,
             created_at=options.created_at,
-            credentials=keys_from_directory(options.store_credentials)
-            if options.store_credentials
-            else AmbientIdentity(),
             endpoint=options.endpoint,
             region=options.region,
             accept_inexact=options.accept_inexact,
@@ -120,9 +122,13 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _time(text: str) -> datetime:
-    try:
-        moment: datetime = msgspec.convert(text, Annotated[datetime, msgspec.Meta(tz=True)])
-    except msgspec.ValidationError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not like 2026-01-31T12:00:00Z") from None
-    return moment
+def _destination(options: argparse.Namespace) -> str | Store:
+    folder = options.store_credentials
+    if folder is None:
+        return str(options.to)
+    if "://" not in options.to:
+        raise ValueError(f"--to {options.to} is a folder, which takes no --store-credentials")
+    if not folder.is_dir():
+        raise ValueError(f"--store-credentials {folder} is not a folder")
+    location = store_location(options.to, region=options.region, endpoint=options.endpoint)
+    return open_mounted(location, folder)

@@ -6,6 +6,6 @@ refused by the name of its step. Adding one is adding a module there and a row i
 """
 
 from fraud_scorer.compile.compiler import FeatureSpec, compile_model
-from fraud_scorer.compile.refusal import NoReasons, Refused
+from fraud_scorer.compile.refusal import NoReasons, Refused, WantsCategory
 
-__all__ = ["FeatureSpec", "NoReasons", "Refused", "compile_model"]
+__all__ = ["FeatureSpec", "NoReasons", "Refused", "WantsCategory", "compile_model"]

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fraud_scorer.compile.container import FIRST_FREE, NONE, OP, Sections
-from fraud_scorer.compile.refusal import Refused
+from fraud_scorer.compile.refusal import Refused, WantsCategory
 from fraud_scorer.engine.header import Step
 
 
@@ -160,6 +160,15 @@ class Builder:
         return Refused(self.path, problem, instead)
 
     # ---- categories ----
+
+    def wants_category(self, slot: int, because: str) -> Refused:
+        """An exception for a slot that holds a number and should hold categories."""
+        problem = f"{because}, and the feature is a number"
+        instead = "declare the feature as a category"
+        owner = self.slots[slot].owner
+        if owner is None:  # made of several inputs, none of which can be it
+            return self.refuse(problem, instead)
+        return WantsCategory(self.path, str(self.inputs[owner].name), problem, instead)
 
     def code(self, owner: int, category: str) -> float:
         """The number that stands for a string of an input."""

@@ -14,5 +14,13 @@ class Refused(ValueError):
         self.instead = instead
 
 
+class WantsCategory(Refused):
+    """A feature that was given as a number, and is a category to the model."""
+
+    def __init__(self, step: str, feature: str, problem: str, instead: str) -> None:
+        super().__init__(step, problem, instead)
+        self.feature = feature
+
+
 class NoReasons(Refused):
     """The model itself could be compiled; only reasons cannot be had of it."""

@@ -18,6 +18,8 @@ else: no scorer and no operator imports this.
     rows.py          transactions, held against the features
     probe.py         what the features allow, tried on the compiled model
     parity.py        compiled scores against the library's
+    bare.py          a model file that comes alone, described
+    invented.py      rows for it, made up
     distribution.py  how values are distributed, in a few numbers
 """
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Sequence
 
-from fraud_scorer.artifact.manifest import Feature
+import msgspec
+
+from fraud_scorer.artifact.manifest import Feature, Framework
 from fraud_scorer.compile import NoReasons, Refused, compile_model
+from fraud_scorer.engine import Model
 from fraud_scorer.publishing.fitted import Fitted
 from fraud_scorer.publishing.rows import Row
 from fraud_scorer.publishing.unfit import UnfitError
@@ -38,3 +42,10 @@ def compiled(
             return attempt(None)
     except Refused as error:
         raise UnfitError(f"the model cannot be compiled. {error}") from error
+
+
+def framework(model: Model) -> Framework:
+    """What the model was trained and compiled with, as its manifest says it."""
+    producer = model.header.producer
+    made = {"name": producer.framework, "version": producer.framework_version}
+    return msgspec.convert({**made, "python": platform.python_version()}, Framework)

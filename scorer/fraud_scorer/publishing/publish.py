@@ -7,15 +7,12 @@ here, where it can still be put right.
 
 from __future__ import annotations
 
-import platform
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-import msgspec
+from typing import Any, get_args
 
 from fraud_scorer import engine
 from fraud_scorer.artifact.credentials import AmbientIdentity, Credentials
@@ -25,8 +22,8 @@ from fraud_scorer.artifact.manifest import (
     Engine,
     Feature,
     FileRef,
-    Framework,
     Golden,
+    Label,
     Manifest,
     ManifestError,
     Reference,
@@ -34,12 +31,12 @@ from fraud_scorer.artifact.manifest import (
     Value,
     check_version,
 )
-from fraud_scorer.artifact.plan import s3_location
+from fraud_scorer.artifact.opening import open_store
+from fraud_scorer.artifact.plan import store_location
 from fraud_scorer.artifact.publish import publish
-from fraud_scorer.artifact.s3 import S3Store
 from fraud_scorer.artifact.store import Store
 from fraud_scorer.engine import Model
-from fraud_scorer.publishing.compiling import compiled
+from fraud_scorer.publishing.compiling import compiled, framework
 from fraud_scorer.publishing.distribution import bins
 from fraud_scorer.publishing.fitted import Fitted, freeze, thaw
 from fraud_scorer.publishing.parity import require_parity
@@ -84,6 +81,7 @@ def publish_model(
     version: str,
     features: Sequence[Feature],
     golden: Sequence[Mapping[str, Value]],
+    golden_labels: Sequence[Label | None] | None = None,
     thresholds: Thresholds | None = None,
     metrics: Mapping[str, float] | None = None,
     reference: Sequence[Mapping[str, Value]] | None = None,
@@ -95,15 +93,17 @@ def publish_model(
     accept_inexact: bool = False,
     progress: Progress | None = None,
 ) -> Published:
-    """Publish `estimator` as `version` below `to`: `s3://bucket/prefix/`, a folder, or a Store.
+    """Publish `estimator` as `version` below `to`: `s3://bucket/prefix/`, `gs://bucket/prefix/`,
+    a folder, or a Store.
 
     `estimator` is a fitted classifier, or the Path of a joblib file that this environment wrote.
     `golden` are 1 to 100 transactions' features by name, without scores: these are computed here.
+    `golden_labels`, where given, say of each whether it was fraud or genuine, or None.
     `reference` are rows like those, of ordinary transactions, the more the better: from them come
     the distributions against which drift can be measured, and what reasons compare a transaction
     with; without them there are neither. `reasons` are texts for people by reason code.
     `created_at` is now unless given; the newest version is the one served. `credentials` default to
-    what the AWS SDK finds. `accept_inexact` is compile_model's.
+    what the cloud's SDK finds. `accept_inexact` is compile_model's.
 
     Raises UnfitError, ManifestError, AlreadyPublished and StoreError.
     """
@@ -118,6 +118,7 @@ def publish_model(
         golden_rows = rows("golden", golden, features)
         if not 1 <= len(golden_rows) <= MAX_GOLDEN:
             raise UnfitError(f"{len(golden_rows)} golden transactions: give 1 to {MAX_GOLDEN}")
+        labels = _labels(golden_labels, len(golden_rows))
         reference_rows = None if reference is None else rows("reference", reference, features)
         if reference_rows == []:
             raise UnfitError("reference: give at least one row, or none at all")
@@ -135,7 +136,7 @@ def publish_model(
             model=model,
             version=version,
             created_at=created_at or datetime.now(UTC),
-            framework=_framework(opened),
+            framework=framework(opened),
             engine=Engine(format="fdm", version=engine.FORMAT_VERSION),
             files=(_file(model_file, "model"), _file(source, "source")),
             features=tuple(features),
@@ -143,8 +144,9 @@ def publish_model(
                 Golden(
                     features={one.name: value for one, value in zip(features, row, strict=True)},
                     score=found,
+                    label=label,
                 )
-                for row, found in zip(golden_rows, scores, strict=True)
+                for row, found, label in zip(golden_rows, scores, labels, strict=True)
             ),
             thresholds=thresholds,
             reference=_reference(opened, reference_rows, features) if reference_rows else None,
@@ -161,14 +163,24 @@ def _store(to: str | Store, credentials: Credentials | None, endpoint: str, regi
         return to
     if "://" not in to:
         return DirectoryStore(Path(to))
-    location = s3_location(to, region=region, endpoint=endpoint)
-    return S3Store(location, credentials or AmbientIdentity())
+    location = store_location(to, region=region, endpoint=endpoint)
+    return open_store(location, credentials or AmbientIdentity())
 
 
 def _require_names(features: Sequence[Feature]) -> None:
     names = [feature.name for feature in features]
     if not names or len(set(names)) != len(names):
         raise ManifestError("$.features", "give at least one, each with a name of its own")
+
+
+def _labels(given: Sequence[Label | None] | None, count: int) -> Sequence[Label | None]:
+    labels = [None] * count if given is None else list(given)
+    if len(labels) != count:
+        raise UnfitError(f"{len(labels)} labels for {count} golden transactions: give one for each")
+    for index, label in enumerate(labels):
+        if label not in (None, *get_args(Label)):
+            raise UnfitError(f"golden_labels[{index}] is {label!r}: give fraud, genuine or null")
+    return labels
 
 
 def _compared(opened: Model, fitted: Fitted, golden: list[Row], reference: list[Row]) -> float:
@@ -178,12 +190,6 @@ def _compared(opened: Model, fitted: Fitted, golden: list[Row], reference: list[
         some = reference[:: max(1, len(reference) // MOST_COMPARED)]
         worst = max(worst, require_parity(opened, fitted, some, "reference"))
     return worst
-
-
-def _framework(opened: Model) -> Framework:
-    producer = opened.header.producer
-    made = {"name": producer.framework, "version": producer.framework_version}
-    return msgspec.convert({**made, "python": platform.python_version()}, Framework)
 
 
 def _file(path: Path, role: Any) -> FileRef:
@@ -202,5 +208,5 @@ def _reference(opened: Model, reference: list[Row], features: Sequence[Feature])
     }
     return Reference(
         features={name: bins(values) for name, values in numbers.items() if values},
-        score=bins(scores),
+        score=bins(scores, tail=True),
     )

@@ -92,6 +92,9 @@ _MACHINES = {
     "x86_64": _Machine(0, 0xC000003E, 317, ((2, 1), (257, 2))),
     "aarch64": _Machine(1, 0xC00000B7, 277, ((56, 2),)),
 }
+# Of fcntl(2) only what copies descriptors and asks about them: others let the kernel send signals.
+_FCNTL_COMMANDS = (0, 1, 2, 3, 1030)
+_FCNTL_COMMAND_ARGUMENT = 1
 _FOREIGN = 0x40000000  # x86-64: from here on numbers are of another ABI
 _WRITING = os.O_ACCMODE | os.O_CREAT | os.O_TRUNC
 
@@ -122,7 +125,8 @@ def confine() -> None:
 
 
 def _program(machine: _Machine) -> list[bytes]:
-    numbers = (numbers[machine.column] for numbers in ALLOWED.values())
+    fcntl = ALLOWED["fcntl"][machine.column] or 0
+    numbers = (numbers[machine.column] for name, numbers in ALLOWED.items() if name != "fcntl")
     lines = [
         _line(_LOAD, _ARCHITECTURE),
         _line(_EQUAL, machine.audit, 1, 0),
@@ -142,6 +146,17 @@ def _program(machine: _Machine) -> list[bytes]:
             _line(_RETURN, _REFUSE),
             _line(_RETURN, _ALLOW),
         ]
+    commands = [
+        part
+        for command in _FCNTL_COMMANDS
+        for part in (_line(_EQUAL, command, 0, 1), _line(_RETURN, _ALLOW))
+    ]
+    lines += [
+        _line(_EQUAL, fcntl, 0, len(commands) + 2),
+        _line(_LOAD, _ARGUMENTS + 8 * _FCNTL_COMMAND_ARGUMENT),
+        *commands,
+        _line(_RETURN, _REFUSE),
+    ]
     return [*lines, _line(_RETURN, _REFUSE)]
 
 

@@ -94,10 +94,7 @@ def _table(
         elif owner is not None:
             table[builder.code(owner, _text(builder, owner, category))] = value
         elif isinstance(category, str):
-            raise builder.refuse(
-                f"it was fitted on strings such as {category!r}, and the feature is a number",
-                "declare the feature as a category",
-            )
+            raise builder.wants_category(slot, f"it was fitted on strings such as {category!r}")
         else:
             table[float(category)] = value
     if nulls > 1:
