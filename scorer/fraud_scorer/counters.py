@@ -22,14 +22,15 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 _STATE_CELLS = 16
-_DIRECTORY_BYTES = 256 * 1024
-_CELLS = 64 * 1024
+_DIRECTORY_BYTES = 1024 * 1024
+_CELLS = 256 * 1024
 _SLOT_BYTES = (_STATE_CELLS + _CELLS) * 8 + _DIRECTORY_BYTES
 """Pages that nobody writes to cost nothing."""
 
 _DIRECTORY_LENGTH, _HEARTBEAT = 0, 1
-_SPARE = 64
-"""The first cells of a slot, which nobody reads: for what has no place any more."""
+_SPARE = 128
+"""The first cells of a slot, which nobody reads: for what has no place any more. As many as the
+largest series has."""
 
 _log = logging.getLogger(__name__)
 

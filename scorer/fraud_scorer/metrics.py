@@ -13,15 +13,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fraud_scorer.counters import SharedCounters, Slot
-from fraud_scorer.registry.loaded import LoadedModel
+from fraud_scorer.registry.registry import Roles
+from fraud_scorer.tally import Tally
 
 LATENCY_BUCKETS = (
     *(0.001, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03),
     *(0.05, 0.075, 0.1, 0.25, 0.5, 1.0),
 )
 """Seconds."""
-
-_SCORE_BUCKETS = tuple(round(0.05 * i, 2) for i in range(1, 21))
 
 
 @dataclass(frozen=True)
@@ -68,33 +67,26 @@ ITEMS = Family(
     "Transactions answered in batches, by the status that each would have had alone.",
     ("status",),
 )
-DECISIONS = Family(
-    "fraud_scorer_decisions",
-    "counter",
-    "Transactions scored, by what was decided.",
-    ("decision", "version"),
-)
-SCORES = Family(
-    "fraud_scorer_score",
-    "histogram",
-    "Scores given: probabilities of fraud.",
-    ("version",),
-    _SCORE_BUCKETS,
-)
 DEGRADED = Family(
     "fraud_scorer_degraded",
     "counter",
     "Answers given without something, by what was missing.",
     ("what",),
 )
+SHADOW_DROPPED = Family(
+    "fraud_scorer_shadow_dropped",
+    "counter",
+    "Transactions that a shadow did not score because the process had no time for it.",
+)
 MODEL = Family(
     "fraud_scorer_model_info",
     "gauge",
-    "The model that answers; always 1.",
-    ("model", "version", "digest", "revision"),
+    "The models that are held, by the part that each of them plays; always 1.",
+    ("model", "version", "digest", "revision", "role"),
 )
 
-FAMILIES = (REQUESTS, LATENCY, IN_FLIGHT, SHED, ITEMS, DECISIONS, SCORES, DEGRADED, MODEL)
+FAMILIES = (REQUESTS, LATENCY, IN_FLIGHT, SHED, ITEMS, DEGRADED, SHADOW_DROPPED, MODEL)
+"""What is shown as it is counted; the rest is in `tally`."""
 
 
 class Metrics:
@@ -107,10 +99,9 @@ class Metrics:
         self._cells = slot.cells
         self._in_flight = IN_FLIGHT.cells(slot)
         self._shed = SHED.cells(slot)
-        self._model: int | None = None
+        self._models: list[int] = []
         self._first: dict[tuple[Family, tuple[str, ...]], int] = {}
         self._requests: dict[tuple[str, int], tuple[int, int]] = {}
-        self._scored: dict[tuple[str, str], tuple[int, int]] = {}
 
     def began(self) -> None:
         """A request on the API port is under way."""
@@ -142,30 +133,29 @@ class Metrics:
         """A transaction of a batch got its answer."""
         self._count(ITEMS, str(status))
 
-    def decided(self, version: str, decision: str, score: float, degraded: Iterable[str]) -> None:
-        """A transaction was scored."""
-        try:
-            decisions, scores = self._scored[version, decision]
-        except KeyError:
-            decisions, scores = self._scored[version, decision] = (
-                DECISIONS.cells(self._slot, decision, version),
-                SCORES.cells(self._slot, version),
-            )
-        cells = self._cells
-        cells[decisions] += 1
-        cells[scores + bisect_left(_SCORE_BUCKETS, score)] += 1
-        cells[scores + len(_SCORE_BUCKETS) + 1] += score
-        for what in degraded:
-            self._count(DEGRADED, what)
+    def tally(self, version: str, revision: str, role: str) -> Tally:
+        """Where to count what a revision does in that part."""
+        return Tally(self._slot, version, revision, role)
 
-    def serving(self, loaded: LoadedModel) -> None:
-        """That model answers from now on."""
-        if self._model is not None:
-            self._cells[self._model] = 0
-        self._model = MODEL.cells(
-            self._slot, loaded.name, loaded.version, loaded.digest, loaded.revision
-        )
-        self._cells[self._model] = 1
+    def degraded(self, what: Iterable[str]) -> None:
+        """An answer was given without these."""
+        for one in what:
+            self._count(DEGRADED, one)
+
+    def shadow_dropped(self) -> None:
+        """A shadow did not get to score a transaction."""
+        self._count(SHADOW_DROPPED)
+
+    def serving(self, roles: Roles) -> None:
+        """These are held from now on, in these parts."""
+        for cell in self._models:
+            self._cells[cell] = 0
+        self._models = [
+            MODEL.cells(self._slot, one.name, one.version, one.digest, one.revision, role)
+            for role, one in roles.named().items()
+        ]
+        for cell in self._models:
+            self._cells[cell] = 1
 
     def _count(self, family: Family, *labels: str) -> None:
         """Add one to what is counted rarely."""

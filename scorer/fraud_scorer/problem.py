@@ -46,6 +46,10 @@ class Kind:
 
 MALFORMED = Kind("malformed-json", "The body is not JSON", 400)
 INVALID = Kind("invalid-request", "The transaction cannot be scored as it was sent", 422)
+UNAUTHORIZED = Kind("unauthorized", "The caller does not say who it is", 401)
+FORBIDDEN = Kind("forbidden", "The caller may not ask this", 403)
+OUTDATED_PLAN = Kind("outdated-plan", "The pod follows another plan already", 409)
+INVALID_PLAN = Kind("invalid-plan", "The plan cannot be followed", 422)
 NOT_FOUND = Kind("not-found", "There is nothing at this path", 404)
 METHOD_NOT_ALLOWED = Kind("method-not-allowed", "This path does not take this method", 405)
 REQUEST_TIMEOUT = Kind("request-timeout", "The request did not arrive in time", 408)

@@ -1,7 +1,8 @@
-"""`fraud-scorer`: compile a model, publish it, serve it, ask it why, and measure it.
+"""`fraud-scorer`: compile, publish, verify, serve and back up models, ask them why, measure them;
+and give out a volume of models.
 
 Exit codes: 0 done; 1 failed, the message says why; 2 wrong usage or configuration; 3 (`serve`) the
-artifact was refused.
+artifact was refused; 4 (`fetch`, `compile --bare`, `judge`) nothing is known about the version.
 """
 
 from __future__ import annotations
@@ -11,14 +12,28 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from fraud_scorer.cli import bench, compile, explain, publish, serve
+from fraud_scorer.cli import (
+    backup,
+    bench,
+    compile,
+    explain,
+    fetch,
+    judge,
+    publish,
+    serve,
+    volume,
+)
 
 _COMMANDS = {
     "compile": compile,
     "publish": publish,
+    "fetch": fetch,
+    "judge": judge,
     "serve": serve,
     "explain": explain,
+    "backup": backup,
     "bench": bench,
+    "volume": volume,
 }
 
 

@@ -1,19 +1,25 @@
-"""Serve one model over HTTP.
+"""Serve models over HTTP.
 
-The model is the one that a plan names (as the operator writes them), the version in a folder, or a
-compiled file (.fdm; made by `fraud-scorer compile`, it has no golden transactions to prove itself
-by). The service is ready once the model's golden transactions came out as published in each of its
-processes. Where the artifact is not what was published, or computes something else here, the exit
-code is 3 and the termination log holds the verdict; while the store is away, it is waited for.
+Models are those that a plan names (as the operator writes them: it is followed while the service
+runs), or one that stays: the version in a folder, or a compiled file (.fdm; made by `fraud-scorer
+compile`, it has no golden transactions to prove itself by). The service is ready once golden
+transactions came out as published in each of its processes.
+
+A pod that follows a plan waits for what it cannot have, and says on its management port what that
+is. A folder or file that is not what was published, or computes something else here, ends the
+service: the exit code is 3 and the termination log holds the verdict.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import socket
 import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,13 +27,27 @@ from fraud_scorer.artifact.plan import PlanError
 from fraud_scorer.cli import values
 
 if TYPE_CHECKING:
+    from fraud_scorer.artifact.plan import StoreLocation
+    from fraud_scorer.artifact.store import Store
+    from fraud_scorer.counters import Slot
+    from fraud_scorer.following.pod import Pod
+    from fraud_scorer.following.token import Token
+    from fraud_scorer.http.worker import Load
     from fraud_scorer.registry.source import Source
 
-SUMMARY = "serve one model over HTTP"
+SUMMARY = "serve models over HTTP"
 
 _USAGE = 2
 _CREDENTIALS_FOLDER = "/etc/fraudops/store-credentials"
+_BACKUP_CREDENTIALS_FOLDER = "/etc/fraudops/backup-credentials"
 _TERMINATION_LOG = "/dev/termination-log"
+_OF_A_PLAN = {
+    "state": "--state",
+    "management_token": "--management-token",
+    "siblings": "--siblings",
+    "store_credentials": "--store-credentials",
+    "backup_credentials": "--backup-credentials",
+}
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +55,9 @@ _log = logging.getLogger(__name__)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `serve`."""
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--plan", type=Path, metavar="FILE", help="a model plan")
+    what.add_argument(
+        "--plan", type=Path, metavar="FILE", help="a model plan, which is followed when it changes"
+    )
     what.add_argument(
         "model", type=Path, nargs="?", metavar="MODEL", help="a version's folder, or MODEL.fdm"
     )
@@ -46,15 +68,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--termination-log",
         type=Path,
         metavar="FILE",
-        help=f"where a verdict goes (default: {_TERMINATION_LOG}, where there is one)",
+        help="where a verdict goes, or why the service could not start"
+        f" (default: {_TERMINATION_LOG}, where there is one)",
     )
     add(
         "--store-credentials",
         type=Path,
-        default=_CREDENTIALS_FOLDER,
         metavar="DIR",
-        help="a mounted Secret with accessKeyID and secretAccessKey; without such a folder, what"
-        " the cloud gives this process (default: %(default)s)",
+        help="with a plan: a mounted Secret with accessKeyID and secretAccessKey (for GCS key.json,"
+        " for a volume token), and ca.crt for a private authority; without such a folder, what the"
+        f" cloud gives this process (default: {_CREDENTIALS_FOLDER})",
+    )
+    add(
+        "--backup-credentials",
+        type=Path,
+        metavar="DIR",
+        help="with a plan: the same for its backup, which is asked where the store does not give"
+        f" what is needed (default: {_BACKUP_CREDENTIALS_FOLDER})",
     )
     add(
         "--thresholds",
@@ -63,6 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="without a plan: in place of the manifest's; of MODEL.fdm by default 0.50 and 0.90",
     )
     add("--work-dir", type=Path, metavar="DIR", help="for files on their way into memory")
+    _add_following(parser)
     add(
         "--processes",
         type=values.positive,
@@ -74,6 +105,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--worker", type=values.worker, help=argparse.SUPPRESS)
     _add_times(parser)
     _add_limits(parser)
+
+
+def _add_following(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--state",
+        type=Path,
+        metavar="DIR",
+        help="with a plan: where plan and files are kept, for a container that is started anew",
+    )
+    add(
+        "--management-token",
+        type=Path,
+        metavar="DIR",
+        help="with a plan: a mounted Secret whose `token` lets callers of the management port push"
+        " plans and ask for models; without it nobody can",
+    )
+    add(
+        "--siblings",
+        type=values.address,
+        metavar="HOST:PORT",
+        help="with a plan and a token: the other pods' management ports, by a name that has all of"
+        " their addresses; asked for a later plan, and for files that the store does not give",
+    )
 
 
 def _add_times(parser: argparse.ArgumentParser) -> None:
@@ -114,19 +169,13 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Serve until told to stop; see the module for exit codes."""
     from fraud_scorer import logs
-    from fraud_scorer.registry.source import from_path, from_plan
+    from fraud_scorer.registry.source import from_path
 
-    if options.plan is not None and options.thresholds is not None:
-        print(
-            "fraud-scorer: a plan has its own thresholds: leave out --thresholds", file=sys.stderr
-        )
+    if problem := _contradiction(options):
+        print(f"fraud-scorer: {problem}", file=sys.stderr)
         return _USAGE
     try:
-        source = (
-            from_plan(options.plan, options.store_credentials)
-            if options.plan is not None
-            else from_path(options.model, options.thresholds)
-        )
+        source = None if options.plan else from_path(options.model, options.thresholds)
     except PlanError as error:
         print(f"fraud-scorer: {error}", file=sys.stderr)
         return _USAGE
@@ -136,8 +185,22 @@ def run(options: argparse.Namespace) -> int:
         return _supervise(options) if options.worker is None else _work(options, source)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"fraud-scorer: {where}{error.strerror or error}", file=sys.stderr)
+        message = f"fraud-scorer: {where}{error.strerror or error}"
+        print(message, file=sys.stderr)
+        _leave_behind(options, message.encode())
         return 1
+
+
+def _contradiction(options: argparse.Namespace) -> str:
+    """What is wrong with options that would not be heeded; empty: nothing."""
+    if options.plan is None:
+        if given := sorted(name for name in _OF_A_PLAN if getattr(options, name) is not None):
+            return f"{_OF_A_PLAN[given[0]]} is for --plan: leave it out"
+    elif options.thresholds is not None:
+        return "a plan has its own thresholds: leave out --thresholds"
+    elif options.siblings is not None and options.management_token is None:
+        return "--siblings are asked with a token: give --management-token too"
+    return ""
 
 
 def _supervise(options: argparse.Namespace) -> int:
@@ -146,28 +209,85 @@ def _supervise(options: argparse.Namespace) -> int:
     from fraud_scorer.http.children import Children
     from fraud_scorer.http.sockets import address, bind, reserve
 
-    with reserve(options.listen) as listening, bind(options.management) as management:
+    with (
+        reserve(options.listen) as listening,
+        bind(options.management) as management,
+        _folder(options) as folder,
+    ):
         addresses = {"listen": address(listening), "management": address(management)}
         counters = SharedCounters(options.processes)
         children = Children([*options.arguments, f"--listen={addresses['listen']}"], counters.file)
         started = [children.start(index) for index in range(options.processes)]
         import uvloop  # now that they are on their way, what only the parent needs
 
+        from fraud_scorer.following.token import Token
         from fraud_scorer.http.supervisor import Place, Supervisor
 
         places = [
             Place(index, slot, children.start, child)
             for index, (slot, child) in enumerate(zip(counters.slots, started, strict=True))
         ]
+        token = Token(options.management_token) if options.management_token else None
+        pod = None
+        if folder is not None:
+            pod = _pod(options, folder, counters.slots, token, addresses["management"])
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(
-                Supervisor(places, addresses).run(
+                Supervisor(places, addresses, pod, token).run(
                     management, drain=options.drain, shutdown=options.shutdown
                 )
             )
 
 
-def _work(options: argparse.Namespace, source: Source) -> int:
+@contextlib.contextmanager
+def _folder(options: argparse.Namespace) -> Iterator[Path | None]:
+    """Where the files of a plan's models are kept; None without a plan. Raises OSError."""
+    if options.plan is None:
+        yield None
+    elif options.state is not None:
+        options.state.mkdir(parents=True, exist_ok=True)
+        yield options.state / "blobs"
+    else:
+        with tempfile.TemporaryDirectory(prefix="fraud-scorer-", dir=options.work_dir) as folder:
+            yield Path(folder)
+
+
+def _pod(
+    options: argparse.Namespace,
+    folder: Path,
+    slots: Sequence[Slot],
+    token: Token | None,
+    management: str,
+) -> Pod:
+    """What follows the plan."""
+    from fraud_scorer.following.pod import Pod
+    from fraud_scorer.following.siblings import Siblings
+    from fraud_scorer.tally import counts
+
+    def opening(credentials: Path) -> Callable[[StoreLocation], Store]:
+        def opened(location: StoreLocation) -> Store:
+            from fraud_scorer.artifact.opening import open_mounted  # SDKs take a while to import
+
+            return open_mounted(location, credentials)
+
+        return opened
+
+    siblings = None
+    if options.siblings is not None and token is not None:
+        siblings = Siblings(options.siblings, token, management)
+    return Pod(
+        options.plan,
+        blobs=folder,
+        state=options.state,
+        open_store=opening(options.store_credentials or Path(_CREDENTIALS_FOLDER)),
+        open_backup=opening(options.backup_credentials or Path(_BACKUP_CREDENTIALS_FOLDER)),
+        siblings=siblings,
+        count=lambda: counts(slots),
+        processes=options.processes,
+    )
+
+
+def _work(options: argparse.Namespace, source: Source | None) -> int:
     """Be a serving process, in the place that the parent gave."""
     import uvloop
 
@@ -175,10 +295,8 @@ def _work(options: argparse.Namespace, source: Source) -> int:
     from fraud_scorer.http.connection import ConnectionLimits
     from fraud_scorer.http.limits import Limits
     from fraud_scorer.http.settings import Settings
-    from fraud_scorer.http.worker import Waiting, work
-    from fraud_scorer.registry.loaded import LoadedModel
-    from fraud_scorer.registry.loader import load_patiently
-    from fraud_scorer.registry.refusal import EXIT_CODE, Refused, write_termination_message
+    from fraud_scorer.http.worker import work
+    from fraud_scorer.registry.refusal import EXIT_CODE, Refused, termination_message
 
     settings = Settings(
         listen=options.listen,
@@ -197,26 +315,38 @@ def _work(options: argparse.Namespace, source: Source) -> int:
         ),
     )
 
-    async def load(waiting: Waiting) -> LoadedModel:
-        return await load_patiently(source, workspace=options.work_dir, waiting=waiting)
-
     place, memory, control = options.worker
     try:
         with (
             socket.socket(fileno=control) as parent,
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
         ):
-            runner.run(work(settings, load, parent, slot(memory, place)))
+            runner.run(work(settings, _loading(options, source), parent, slot(memory, place)))
     except Refused as refused:
         _log.error("refused", extra={"verdict": refused.verdict})
-        log = options.termination_log or Path(_TERMINATION_LOG)
-        if options.termination_log or log.exists():
-            try:
-                write_termination_message(refused.verdict, log)
-            except OSError as error:  # the exit code tells all the same
-                _log.error(
-                    "the termination log cannot be written",
-                    extra={"file": str(log), "error": error.strerror},
-                )
+        _leave_behind(options, termination_message(refused.verdict))
         return EXIT_CODE
     return 0
+
+
+def _leave_behind(options: argparse.Namespace, message: bytes) -> None:
+    """Say in the termination log why the process ends, where there is one."""
+    log = options.termination_log or Path(_TERMINATION_LOG)
+    if not (options.termination_log or log.exists()):
+        return
+    try:
+        log.write_bytes(message)
+    except OSError as error:  # the exit code tells all the same
+        _log.error(
+            "the termination log cannot be written",
+            extra={"file": str(log), "error": error.strerror},
+        )
+
+
+def _loading(options: argparse.Namespace, source: Source | None) -> Load | None:
+    """How a process gets its model; None where it does as its parent says."""
+    from fraud_scorer.registry.loader import load_patiently
+
+    if source is None:
+        return None
+    return lambda waiting: load_patiently(source, workspace=options.work_dir, waiting=waiting)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
 
 from fraud_scorer.artifact.manifest import Thresholds
 
@@ -36,6 +40,15 @@ def seconds(text: str) -> float:
     if not 0 <= value < 86400:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
     return value
+
+
+def moment(text: str) -> datetime:
+    """A time, as RFC 3339 writes it."""
+    try:
+        found: datetime = msgspec.convert(text, Annotated[datetime, msgspec.Meta(tz=True)])
+    except msgspec.ValidationError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like 2026-01-31T12:00:00Z") from None
+    return found
 
 
 def positive(text: str) -> int:

@@ -42,10 +42,12 @@ def api(pipeline: Pipeline, metrics: Metrics, limits: Limits, lag: Lag) -> Appli
         context = pipeline.admit(request.headers)
         body = await read_body(request, limit=limits.body_bytes, seconds=limits.body_seconds)
         lag.check()
+        pipeline.arrived(context)
         return json_response(pipeline.answer(context, body))
 
     async def health(_: Request) -> Response:
-        return json_response(Health(pipeline.active_model().named))
+        named = None if pipeline.answers_without_model else pipeline.active_model().named
+        return json_response(Health(named, "degraded" if pipeline.stands_in else "ok"))
 
     async def openapi(_: Request) -> Response:
         return json_response(describe(pipeline.active_model().manifest, limits))
@@ -76,6 +78,7 @@ def hot_route(
         SCORE,
         application,
         admit=pipeline.admit,
+        arrived=pipeline.arrived,
         answer=answer,
         observer=metrics,
         lag=lag,

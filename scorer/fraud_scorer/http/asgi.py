@@ -31,7 +31,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-_NO_CONTENT = 204
+_NO_CONTENT, _NOT_MODIFIED = 204, 304
+_WITHOUT_BODY = frozenset({_NO_CONTENT, _NOT_MODIFIED})
 _UNKNOWN = "unknown"
 _log = logging.getLogger(__name__)
 
@@ -51,13 +52,15 @@ class Request:
 @dataclass(frozen=True, slots=True)
 class Response:
     """What a handler gives. `stream` is a body that is sent while it is made, as fast as the
-    client reads; there is no other body then."""
+    client reads; there is no other body then. `size` is that of the whole stream, where it is known
+    beforehand."""
 
     body: bytes = b""
     status: int = 200
     content_type: str = JSON
     headers: Iterable[tuple[bytes, bytes]] = field(default_factory=tuple)
     stream: AsyncIterator[bytes] | None = None
+    size: int | None = None
 
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -112,7 +115,7 @@ class Application:
         try:
             response = await self._respond(found, scope, receive)
             if response.stream is not None:
-                await self._send_stream(response, response.stream, scope["http_version"], send)
+                await self._send_stream(response, response.stream, scope, send)
         finally:
             route = found.route if found else _UNKNOWN
             self._observer.answered(route, response.status, time.monotonic() - began)
@@ -122,24 +125,32 @@ class Application:
 
     async def _send(self, response: Response, send: Send) -> None:
         headers = self._headers(response)
-        if response.status != _NO_CONTENT:
+        if response.status not in _WITHOUT_BODY:
             headers.append((b"content-length", str(len(response.body)).encode()))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": response.body})
 
     async def _send_stream(
-        self, response: Response, stream: AsyncIterator[bytes], http: str, send: Send
+        self,
+        response: Response,
+        stream: AsyncIterator[bytes],
+        scope: Mapping[str, Any],
+        send: Send,
     ) -> None:
-        """Send parts as they come; whole where the client's HTTP knows no chunks."""
-        if http == "1.0":
+        """Send parts as they come; whole where their size is needed and not known, as the client's
+        HTTP knows no chunks."""
+        if response.size is None and scope["http_version"] == "1.0":
             await self._send(
                 replace(response, body=b"".join([part async for part in stream])), send
             )
             return
         headers = self._headers(response)
+        if response.size is not None:
+            headers.append((b"content-length", str(response.size).encode()))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        async for part in stream:
-            await send({"type": "http.response.body", "body": part, "more_body": True})
+        if scope["method"] != "HEAD":
+            async for part in stream:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
     def _headers(self, response: Response) -> list[tuple[bytes, bytes]]:
@@ -147,7 +158,7 @@ class Application:
             *COMMON_HEADERS,
             *response.headers,
         ]
-        if response.status != _NO_CONTENT:
+        if response.status not in _WITHOUT_BODY:
             headers.append((b"content-type", response.content_type.encode()))
         if self.closing:
             headers.append((b"connection", b"close"))

@@ -25,7 +25,9 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from fraud_scorer.counters import Slot
+from fraud_scorer.http import tallies
 from fraud_scorer.metrics import FAMILIES, Family
+from fraud_scorer.tally import SERIES
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -71,6 +73,7 @@ class Exposition(Collector):
         counted = _added(self._slots)
         for family in FAMILIES:
             yield _shown(family, counted.get(family.name, {}))
+        yield from tallies.shown(counted.get(SERIES, {}))
         yield GaugeMetricFamily(
             "fraud_scorer_ready",
             "1 while this service takes requests.",

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from fraud_scorer.pipeline.envelope import AnswerModel
 
 
 class Health(Struct, frozen=True):
-    """The service answers, with that model."""
+    """The service answers."""
 
-    model: AnswerModel
-    status: Literal["ok"] = "ok"
+    model: Annotated[
+        AnswerModel | None,
+        Meta(description="What answers; null where decisions are the declared one, without any."),
+    ]
+    status: Annotated[
+        Literal["ok", "degraded"],
+        Meta(description="`degraded`: the model that should answer cannot be had."),
+    ]

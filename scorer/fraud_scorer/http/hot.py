@@ -84,16 +84,18 @@ class HotRoute:
         application: Application,
         *,
         admit: Callable[[Headers], Any],
+        arrived: Callable[[Any], None],
         answer: Callable[[Any, bytes], bytes],
         observer: Observer,
         lag: Lag,
         body_bytes: int,
     ) -> None:
-        """`admit` sees the headers and gives a context; `answer` takes it and the body, and gives a
-        JSON document. Both may raise Problem. A request that waited too long by `lag` is turned
-        away without either."""
+        """`admit` sees the headers and gives a context, which `arrived` is told of where the body
+        took a while; `answer` takes it and the body, and gives a JSON document. `admit` and
+        `answer` may raise Problem. A request that waited too long by `lag` is turned away."""
         self.path = path.encode()
         self.admit = admit
+        self.arrived = arrived
         self.known = KnownHeads()
         self.body_bytes = body_bytes
         self.application = application

@@ -1,20 +1,23 @@
 """The management port: liveness, readiness, metrics. Not for callers of the API.
 
 Live means that the event loop turns; a service that waits for its model store is alive. Ready means
-that a proven model is loaded in every serving process, and that the service is not going away.
+that every serving process has what it needs to answer, and that the service is not going away.
 """
 
 from __future__ import annotations
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from fraud_scorer.http.asgi import Application, Request, Response, json_response
+from fraud_scorer.http.asgi import Application, Request, Response, Routes, json_response
 from fraud_scorer.http.exposition import Exposition
 from fraud_scorer.http.readiness import Readiness
 
 
-def management(readiness: Readiness, exposition: Exposition) -> Application:
-    """The management port as an ASGI application."""
+def management(
+    readiness: Readiness, exposition: Exposition, models: Routes | None = None
+) -> Application:
+    """The management port as an ASGI application. `models`: routes about these, where there are
+    any."""
 
     async def live(_: Request) -> Response:
         return json_response({"status": "live"})
@@ -30,5 +33,6 @@ def management(readiness: Readiness, exposition: Exposition) -> Application:
             "/health/live": {"GET": live},
             "/health/ready": {"GET": ready},
             "/metrics": {"GET": show},
+            **(models or {}),
         }
     )

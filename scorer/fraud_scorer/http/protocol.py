@@ -174,7 +174,7 @@ class HttpProtocol(HttpToolsProtocol):
                 self.transport.close()
         elif self._unread or self.flow.write_paused:
             self.flow.hold()
-        else:
+        elif self.flow.held:  # or a handler that is slow to read its body would have all of it here
             self.flow.release()
 
     def _owes_answers(self) -> bool:
@@ -302,6 +302,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._counted:
             self._counted = False
             hot.ended()
+            hot.arrived(context)
         self._write(hot, context, body, self._began)
 
     def _answer_known(self, hot: HotRoute, data: bytes, body: bytes, fields: Headers) -> None:

@@ -5,23 +5,31 @@
 
 The service is ready when all of its processes are. A process whose event loop stands still is
 killed, which is a death like any other. What a process refuses as an artifact, or a process that
-dies before the service was ever ready, ends the whole: whoever started it must know.
+ends before the service was ever ready, ends the whole: whoever started it must know. In a pod that
+follows a plan nothing that is wrong with a model ends anything; see `fraud_scorer.following`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from fraud_scorer.counters import Slot
+from fraud_scorer.following.follower import Follower
+from fraud_scorer.following.orders import Following, Orders
+from fraud_scorer.following.pod import Pod
+from fraud_scorer.following.token import Token
+from fraud_scorer.http.asgi import Routes
 from fraud_scorer.http.children import Child
-from fraud_scorer.http.control import NotReady, Ready, Report, reports
+from fraud_scorer.http.control import Hello, NotReady, Ready, Report, Said, reports
 from fraud_scorer.http.exposition import Exposition
 from fraud_scorer.http.management import management
+from fraud_scorer.http.models import model_routes
 from fraud_scorer.http.readiness import Readiness
 from fraud_scorer.http.server import running
 from fraud_scorer.http.stopping import Stop
@@ -64,20 +72,27 @@ class Place:
         self.restarts += 1
         self._child = self._start(self.index)
 
-    async def end(self, changed: Callable[[], None]) -> int:
+    async def end(self, changed: Callable[[], None], follower: Follower | None) -> int:
         """Listen to the process until it has ended; its exit code."""
         if (child := self._child) is None:
             return 0
 
-        def heard(report: Report) -> None:
-            self.report = report
-            changed()
+        def heard(said: Said, send: Callable[[Orders], None]) -> None:
+            if isinstance(said, NotReady | Ready):
+                self.report = said
+                changed()
+            elif follower is not None and isinstance(said, Hello):
+                follower.hello(self.index, send)
+            elif follower is not None and isinstance(said, Following):
+                follower.heard(self.index, said)
 
         await reports(child.control, heard)
         code = await asyncio.to_thread(child.process.wait)
         self._child = None
         self.slot.bury()
         self.report = NotReady("ProcessEnded", "a serving process ended, and is replaced")
+        if follower is not None:
+            follower.gone(self.index, killed=code < 0)
         changed()
         return code
 
@@ -85,8 +100,18 @@ class Place:
 class Supervisor:
     """Keeps serving processes alive until it is told to stop."""
 
-    def __init__(self, places: Sequence[Place], addresses: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        places: Sequence[Place],
+        addresses: Mapping[str, str],
+        pod: Pod | None = None,
+        token: Token | None = None,
+    ) -> None:
+        """`pod`: what follows a plan, where there is one; `token`: what its management port asks
+        for, without which plans are not pushed."""
         self.readiness = Readiness()
+        self._pod = pod
+        self._token = token
         self._places = places
         self._addresses = addresses
         self._once_ready = False
@@ -98,7 +123,8 @@ class Supervisor:
         exposition = Exposition(
             [place.slot for place in self._places], lambda: self.readiness.ready, self._places
         )
-        async with running(management(self.readiness, exposition), bound, shutdown):
+        port = management(self.readiness, exposition, self._routes())
+        async with running(port, bound, shutdown), self._following():
             _log.info("loading", extra=self._addresses)
             kept = [asyncio.create_task(self._keep(place)) for place in self._places]
             watching = asyncio.create_task(self._watch())
@@ -115,15 +141,33 @@ class Supervisor:
         _log.info("stopped")
         return self._exit_code
 
+    def _routes(self) -> Routes:
+        """What the management port has besides, where a plan is followed."""
+        if self._pod is None or self._token is None:
+            return {}
+        return model_routes(self._pod, self._token, lambda: self.readiness.ready)
+
+    @contextlib.asynccontextmanager
+    async def _following(self) -> AsyncIterator[None]:
+        """Follow a plan, where there is one to be followed."""
+        if self._pod is None:
+            yield
+            return
+        self._pod.changed = self._changed
+        async with self._pod.following():
+            yield
+
     async def _keep(self, place: Place) -> None:
         """Replace the process of a place whenever it dies."""
         pause = 0.0
+        follower = self._pod.follower if self._pod is not None else None
         while True:
             began = time.monotonic()
-            code = await place.end(self._changed)
+            code = await place.end(self._changed, follower)
             if self._stop.asked.is_set():
                 return
-            if code == EXIT_CODE or not self._once_ready:
+            killed_by_model = follower is not None and code < 0
+            if code == EXIT_CODE or not (self._once_ready or killed_by_model):
                 self._give_up(code if code > 0 else 1)
                 return
             if time.monotonic() - began > _STEADY_SECONDS:
@@ -149,7 +193,9 @@ class Supervisor:
             return
         told = [place.report for place in self._places]
         waiting = next((one for one in told if isinstance(one, NotReady)), None)
-        if waiting is not None:
+        if self._pod is not None and (trouble := self._pod.trouble) is not None:
+            self.readiness.set_not_ready(*trouble)
+        elif waiting is not None:
             self.readiness.set_not_ready(waiting.reason, waiting.message)
         elif not self.readiness.ready and isinstance(first := told[0], Ready):
             self.readiness.set_ready()

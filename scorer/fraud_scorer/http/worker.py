@@ -4,7 +4,8 @@
     SIGTERM        -> (drain) still answering -> close
     again          -> no more draining
 
-It listens only once its model is proven. While draining, requests are answered as before, but each
+It listens only once its model is proven: the one that it was given, or those that its parent's
+orders name. While draining, requests are answered as before, but each
 answer ends its connection, so that clients connect to another pod. When the parent is gone, it goes
 too, as soon as what is under way is answered.
 """
@@ -20,6 +21,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from fraud_scorer.counters import Slot
+from fraud_scorer.following.holder import Holder
 from fraud_scorer.http.api import api, hot_route
 from fraud_scorer.http.control import NotReady, Ready, Reporting
 from fraud_scorer.http.lag import Lag
@@ -41,34 +43,56 @@ Load = Callable[[Waiting], Awaitable[LoadedModel]]
 """Gives the model; tells reason and message of whatever it waits for."""
 
 
-async def work(settings: Settings, load: Load, control: socket.socket, slot: Slot) -> None:
-    """Serve until SIGTERM. Raises whatever `load` raises, and OSError on a taken port."""
+async def work(settings: Settings, load: Load | None, control: socket.socket, slot: Slot) -> None:
+    """Serve until SIGTERM: what `load` gives, or without it what the parent orders.
+
+    Raises whatever `load` raises, and OSError on a taken port.
+    """
     stop = Stop((signal.SIGTERM,))
     parent = Reporting(control, stop.insist)
     beating = asyncio.create_task(_beat(slot))
     metrics, registry = Metrics(slot), ModelRegistry()
-    pipeline = Pipeline(registry, metrics, patience=settings.patience)
+    later = asyncio.get_running_loop().call_soon
+    pipeline = Pipeline(registry, metrics, patience=settings.patience, later=later)
     lag = Lag(settings.lag)
     application = api(pipeline, metrics, settings.limits, lag)
     hot = hot_route(application, pipeline, metrics, settings.limits, lag)
 
-    loaded = await stop.unless(load(lambda reason, message: parent.tell(NotReady(reason, message))))
-    if loaded is None:
+    holding = _obey(parent, registry) if load is None else _hold(load, parent, registry)
+    if await stop.unless(holding) is None:
         return
-    registry.install(loaded)
-    registry.activate(loaded.revision)
-    metrics.serving(loaded)
     with bind(settings.listen, shared=True) as listening, lag.watching():
         async with running(
             application, listening, settings.shutdown, limits=settings.connections, hot=hot
         ):
-            parent.tell(Ready(loaded.name, loaded.version, loaded.digest, loaded.revision))
+            parent.tell(_ready(registry.roles.active))
             await stop.asked.wait()
             application.closing = True
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.insisted.wait(), settings.drain)
             _log.info("closing")
     beating.cancel()
+
+
+async def _hold(load: Load, parent: Reporting, registry: ModelRegistry) -> bool:
+    """Hold the one model that there is."""
+    loaded = await load(lambda reason, message: parent.tell(NotReady(reason, message)))
+    registry.install(loaded)
+    registry.activate(loaded.revision)
+    return True
+
+
+async def _obey(parent: Reporting, registry: ModelRegistry) -> bool:
+    """Hold what the parent orders, from now on; it is enough to listen once that can answer."""
+    holder = Holder(registry, parent.tell)
+    parent.obey(holder.follow)
+    return await holder.answering.wait()
+
+
+def _ready(model: LoadedModel | None) -> Ready:
+    if model is None:
+        return Ready("", "", "", "")
+    return Ready(model.name, model.version, model.digest, model.revision)
 
 
 async def _beat(slot: Slot) -> None:

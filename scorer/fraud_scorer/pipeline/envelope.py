@@ -74,7 +74,10 @@ class ScoreAnswer(Struct, frozen=True, kw_only=True):
     """The score of a transaction, and what was decided."""
 
     prediction_id: Annotated[str, Meta(description="This answer's own id.")]
-    score: Annotated[float, Meta(ge=0, le=1, description="The probability of fraud.")]
+    score: Annotated[
+        Annotated[float, Meta(ge=0, le=1)] | None,
+        Meta(description="The probability of fraud; null where no model could be had."),
+    ]
     decision: Decision
     reasons: Annotated[
         tuple[Reason, ...],
@@ -84,12 +87,19 @@ class ScoreAnswer(Struct, frozen=True, kw_only=True):
             " where the model was published without reference rows.",
         ),
     ]
-    model: AnswerModel
+    model: Annotated[
+        AnswerModel | None,
+        Meta(description="What gave the score; null where no model could be had."),
+    ]
     feature_age_ms: Annotated[
         float | None,
         Meta(description="Age of the oldest stored feature; null where all came in the request."),
     ]
     degraded: Annotated[
-        tuple[str, ...], Meta(description="What the answer had to do without; mostly nothing.")
+        tuple[str, ...],
+        Meta(
+            description="What the answer had to do without; mostly nothing. `model`: the one that"
+            " should answer cannot be had: another stood in, or the decision is the declared one."
+        ),
     ]
     timing_ms: Timing

@@ -13,15 +13,23 @@ from fraud_scorer.registry.inputs import Row
 from fraud_scorer.registry.loaded import LoadedModel
 
 
+class Unscorable(Problem):
+    """A transaction that the manifest allows and the model has no score for."""
+
+
+class NoProbability(Unscorable):
+    """What the model gave is no probability: NaN, or beyond 0 to 1."""
+
+
 def score(model: LoadedModel, row: Row) -> float:
-    """The row's probability of fraud. Raises Problem where the model has none for it."""
+    """The row's probability of fraud. Raises Unscorable where the model has none for it."""
     try:
         probability = model.model.score_one(row)
     except RowError as error:
         raise _unscorable(error) from None
     if 0 <= probability <= 1:
         return probability
-    raise Problem(INVALID, "The model has no probability for these features")
+    raise NoProbability(INVALID, "The model has no probability for these features")
 
 
 def reasons(model: LoadedModel, row: Row) -> tuple[Reason, ...]:
@@ -41,9 +49,9 @@ def reasons(model: LoadedModel, row: Row) -> tuple[Reason, ...]:
     )
 
 
-def _unscorable(error: RowError) -> Problem:
+def _unscorable(error: RowError) -> Unscorable:
     """A row that the manifest allows and the model does not take."""
     if error.feature is None:
-        return Problem(INVALID, "The model has no probability for these features")
+        return Unscorable(INVALID, "The model has no probability for these features")
     at = field_error(["features", error.feature], error.problem)
-    return Problem(INVALID, f"{at.pointer} {at.detail}", [at])
+    return Unscorable(INVALID, f"{at.pointer} {at.detail}", [at])

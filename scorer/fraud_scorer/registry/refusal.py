@@ -1,18 +1,18 @@
 """A verdict on an artifact: it must not be served, whatever else happens.
 
-The verdict leaves the process as exit code 3 and a termination message, which the operator reads
-from the pod's status. Trouble with the store is never a verdict.
+A pod that follows a plan reports it, and goes on; where one folder is served the verdict leaves the
+process as exit code 3 and a termination message. Trouble with the store is never a verdict.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
 from fraud_scorer.artifact.plan import PlannedModel
+from fraud_scorer.artifact.verdict import cut
 
 EXIT_CODE = 3
 MAX_BYTES = 4095
@@ -76,28 +76,13 @@ def refused(
 
 def termination_message(verdict: Verdict) -> bytes:
     """The verdict as JSON of less than 4,096 bytes, long texts cut in the middle."""
-    cut = msgspec.structs.replace(
+    short = msgspec.structs.replace(
         verdict,
-        version=_cut(verdict.version, _LONGEST_VALUE),
-        digest=_cut(verdict.digest, _LONGEST_VALUE),
-        file=_cut(verdict.file, _LONGEST_VALUE),
-        expected=_cut(verdict.expected, _LONGEST_VALUE),
-        actual=_cut(verdict.actual, _LONGEST_VALUE),
-        message=_cut(verdict.message, _LONGEST_MESSAGE),
+        version=cut(verdict.version, _LONGEST_VALUE),
+        digest=cut(verdict.digest, _LONGEST_VALUE),
+        file=cut(verdict.file, _LONGEST_VALUE),
+        expected=cut(verdict.expected, _LONGEST_VALUE),
+        actual=cut(verdict.actual, _LONGEST_VALUE),
+        message=cut(verdict.message, _LONGEST_MESSAGE),
     )
-    return msgspec.json.encode(cut)
-
-
-def write_termination_message(verdict: Verdict, path: Path) -> None:
-    """Leave the verdict where the kubelet picks it up."""
-    path.write_bytes(termination_message(verdict))
-
-
-def _cut(text: str, most: int) -> str:
-    """Plain ASCII of at most `most` characters, so that the size in bytes is known."""
-    plain = text.encode("ascii", "replace").decode()
-    plain = "".join(c if c.isprintable() and c not in '"\\' else "'" for c in plain)
-    if len(plain) <= most:
-        return plain
-    half = (most - 5) // 2
-    return f"{plain[:half]} ... {plain[-half:]}"
+    return msgspec.json.encode(short)

@@ -1,11 +1,10 @@
-"""Where a process learns which model to hold: from a plan, a version's folder, or a compiled file.
+"""Models that are named when the service starts, and stay: a version's folder, or a compiled file.
 
-The way in for whatever will tell a running process of another plan.
+What follows a plan is in `fraud_scorer.following`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Any, Protocol
 from fraud_scorer import engine
 from fraud_scorer.artifact import manifest as manifests
 from fraud_scorer.artifact import plan as plans
-from fraud_scorer.artifact.credentials import AmbientIdentity, Credentials, keys_from_directory
 from fraud_scorer.artifact.digest import sha256_file, sha256_hex
 from fraud_scorer.artifact.directory import DirectoryStore
 from fraud_scorer.artifact.manifest import (
@@ -49,14 +47,14 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoredModel:
-    """A version in a store. `open_store` is called for every attempt, with credentials of then."""
+    """A version in a store."""
 
     wanted: PlannedModel
     revision: str
-    open_store: Callable[[], Store]
+    store: Store
 
     def load(self, workspace: Path) -> LoadedModel:
-        return load(self.open_store(), self.wanted, self.revision, workspace)
+        return load(self.store, self.wanted, self.revision, workspace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +65,6 @@ class OpenedModel:
 
     def load(self, workspace: Path) -> LoadedModel:
         return self.model
-
-
-def from_plan(path: Path, credentials_folder: Path) -> Source:
-    """What the plan in a file wants.
-
-    Keys come from the folder where it exists, read anew for every attempt, else from what the
-    cloud gives the pod. Raises PlanError.
-    """
-    plan = plans.read(path)
-
-    def open_store() -> Store:
-        from fraud_scorer.artifact.s3 import S3Store  # the AWS SDK takes a while to import
-
-        credentials: Credentials = AmbientIdentity()
-        if credentials_folder.is_dir():
-            credentials = keys_from_directory(credentials_folder)
-        return S3Store(plan.store.s3, credentials)
-
-    return StoredModel(plan.active, plan.revision, open_store)
 
 
 def from_path(path: Path, thresholds: Thresholds | None = None) -> Source:
@@ -109,7 +88,7 @@ def from_folder(folder: Path, thresholds: Thresholds | None) -> Source:
     except ManifestError as error:
         raise PlanError(f"{folder / manifests.FILE_NAME}: {error}") from None
     wanted = plans.planned(manifest, sha256_hex(data), thresholds, folder="")
-    return StoredModel(wanted, manifest.version, lambda: store)
+    return StoredModel(wanted, manifest.version, store)
 
 
 def from_file(path: Path, thresholds: Thresholds | None) -> Source:

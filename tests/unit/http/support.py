@@ -93,7 +93,8 @@ async def scorer(
     limits = limits or Limits()
     counters = SharedCounters(1)
     readiness, metrics, registry = Readiness(), Metrics(counters.slots[0]), ModelRegistry()
-    pipeline = Pipeline(registry, metrics, patience=patience)
+    later = asyncio.get_running_loop().call_soon
+    pipeline = Pipeline(registry, metrics, patience=patience, later=later)
     lag = lag or Lag(1.0)
     application = api(pipeline, metrics, limits, lag)
     route = hot_route(application, pipeline, metrics, limits, lag)
@@ -101,7 +102,6 @@ async def scorer(
     if model is not None:
         registry.install(model)
         registry.activate(model.revision)
-        metrics.serving(model)
         readiness.set_ready()
     with bind(LOOPBACK) as api_socket, bind(LOOPBACK) as management_socket, lag.watching():
         port, management_port = (one.getsockname()[1] for one in (api_socket, management_socket))

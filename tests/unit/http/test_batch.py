@@ -131,7 +131,10 @@ async def test_too_many_transactions(model: LoadedModel, form: str) -> None:
         response = await post(running, three, NDJSON if form == "lines" else "application/json")
         assert response.status_code == 413
         assert "at most 2 transactions" in problem(response)["detail"]
-        assert value(await scrape(running), "fraud_scorer_score_count", version="v1") == 2
+        assert (
+            value(await scrape(running), "fraud_scorer_score_count", version="v1", role="active")
+            == 2
+        )
 
 
 async def test_too_many_bytes(model: LoadedModel) -> None:
@@ -149,7 +152,7 @@ async def test_every_transaction_is_counted(model: LoadedModel) -> None:
         samples = await scrape(running)
     assert value(samples, "fraud_scorer_batch_items_total", status="200") == 3
     assert value(samples, "fraud_scorer_batch_items_total", status="422") == 2
-    assert value(samples, "fraud_scorer_score_count", version="v1") == 3
+    assert value(samples, "fraud_scorer_score_count", version="v1", role="active") == 3
     assert value(samples, "fraud_scorer_requests_total", route=PATH, status="200") == 2
     assert value(samples, "fraud_scorer_requests_in_flight") == 0
 

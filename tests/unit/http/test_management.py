@@ -17,6 +17,8 @@ from tests.unit.scorer.support import (
 
 BUCKETS = [0.001, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.25, 0.5, 1]
 
+V1 = {"version": "v1", "role": "active"}
+
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -91,11 +93,11 @@ async def test_decisions_and_scores_are_counted() -> None:
             await running.score(transaction(GOLDEN[0] | {"amount": score}))
         samples = await scrape(running)
     name = "fraud_scorer_decisions_total"
-    assert value(samples, name, decision="approve", version="v1") == 2
-    assert value(samples, name, decision="review", version="v1") == 1
-    assert value(samples, name, decision="decline", version="v1") == 1
-    assert value(samples, "fraud_scorer_score_count", version="v1") == 4
-    assert value(samples, "fraud_scorer_score_bucket", version="v1", le="0.2") == 2
+    assert value(samples, name, decision="approve", **V1) == 2
+    assert value(samples, name, decision="review", **V1) == 1
+    assert value(samples, name, decision="decline", **V1) == 1
+    assert value(samples, "fraud_scorer_score_count", **V1) == 4
+    assert value(samples, "fraud_scorer_score_bucket", le="0.2", **V1) == 2
 
 
 async def test_the_model_that_answers_is_named(running: Running, model: LoadedModel) -> None:
@@ -104,6 +106,7 @@ async def test_the_model_that_answers_is_named(running: Running, model: LoadedMo
         "version": "v1",
         "digest": model.digest,
         "revision": model.revision,
+        "role": "active",
     }
     assert value(await scrape(running), "fraud_scorer_model_info", **named) == 1
 

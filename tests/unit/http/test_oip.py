@@ -81,6 +81,7 @@ async def test_health_and_metadata(shared: Running) -> None:
             ("decision", "BYTES"),
             ("prediction_id", "BYTES"),
             ("reasons", "BYTES"),
+            ("version", "BYTES"),
         ]
 
 
@@ -95,6 +96,7 @@ async def test_the_scores_are_those_of_the_other_route(shared: Running, model: L
     found = outputs(response)
     assert found["score"] == [one.score for one in model.manifest.golden]
     assert found["decision"] == ["approve", "review"]
+    assert found["version"] == ["v1", "v1"]
     assert len(set(found["prediction_id"])) == 2
     assert [json.loads(each) for each in found["reasons"]] == [[], []]
     assert all(one["shape"] == [2] for one in body["outputs"])
@@ -279,7 +281,7 @@ async def test_rows_are_transactions_like_any_other(
     ids = [each["transaction_id"] for each in recorded]
     assert ids == ["r-1/0", "r-1/1", "t-9", "r-3"]
     assert [each["prediction_id"] for each in recorded[:2]] == found["prediction_id"]
-    assert value(samples, "fraud_scorer_score_count", version="v1") == 4
+    assert value(samples, "fraud_scorer_score_count", version="v1", role="active") == 4
     route = "/v2/models/{name}/infer"
     assert value(samples, "fraud_scorer_requests_total", route=route, status="200") == 3
 
@@ -289,7 +291,7 @@ async def test_where_one_row_is_wrong_none_is_scored(model: LoadedModel) -> None
         assert error(await infer(running, tensors(tier=["gold", "tin"])))[0] == 422
         outputs(await infer(running, tensors()))
         samples = await scrape(running)
-    assert value(samples, "fraud_scorer_score_count", version="v1") == 2
+    assert value(samples, "fraud_scorer_score_count", version="v1", role="active") == 2
 
 
 async def test_too_many_rows_or_bytes(model: LoadedModel) -> None:

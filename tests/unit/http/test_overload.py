@@ -121,3 +121,15 @@ def test_uvloop_tells_how_long_a_request_waited(hot: bool) -> None:
         *same_turn, later = runner.run(both())
     assert sorted(answer.split()[1] for answer in same_turn) == [b"200", b"503"]
     assert later.split()[1] == b"200"
+
+
+async def test_patience_counts_from_the_last_byte(model: LoadedModel, hot: bool) -> None:
+    """A client that takes its time to send a body has not been waiting for an answer."""
+    async with scorer(model, hot=hot, patience=0.5) as running:
+        reader, writer = await running.connect()
+        request = post()
+        writer.write(request[:-5])
+        await asyncio.sleep(0.7)  # longer than anybody's patience
+        writer.write(request[-5:])
+        assert (await read_answer(reader)).status == 200
+        writer.close()

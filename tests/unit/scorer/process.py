@@ -55,6 +55,13 @@ class Process:
                 return found
         raise AssertionError(f"ended without {message!r}: {''.join(self.lines)}")
 
+    def rest(self) -> list[str]:
+        """What nobody has read of the log of a process that has ended."""
+        lines = []
+        while (line := self._queue.get(timeout=PATIENCE)) is not None:
+            lines.append(line)
+        return lines
+
     def children(self) -> list[int]:
         """The process ids of those that serve."""
         parent = self.process.pid

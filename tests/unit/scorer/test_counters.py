@@ -8,10 +8,15 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from fraud_scorer import counters
+from fraud_scorer.artifact.report import LATENCY_EDGES, Counts
 from fraud_scorer.counters import SharedCounters, slot
 from fraud_scorer.http.exposition import Exposition
 from fraud_scorer.metrics import Metrics
+from fraud_scorer.registry.registry import Roles
+from fraud_scorer.tally import counts, since
 from tests.unit.scorer.support import FEATURES, GOLDEN, FakeModel, fake_loaded, manifest_of
+
+V1 = {"version": "v1", "role": "active"}
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -32,7 +37,8 @@ def value(shared: SharedCounters, name: str, **labels: str) -> float:
 
 def count(metrics: Metrics) -> None:
     metrics.answered("/v1/score", 200, 0.002)
-    metrics.decided("v1", "approve", 0.2, ["idempotency"])
+    metrics.tally("v1", "r1", "active").decided("approve", 0.2, 0.002)
+    metrics.degraded(["idempotency"])
     metrics.turned_away()
     metrics.began()
 
@@ -42,7 +48,7 @@ def test_processes_are_added_up() -> None:
     for one in shared.slots[:2]:
         count(Metrics(one))
     assert value(shared, "fraud_scorer_requests_total", route="/v1/score", status="200") == 2
-    assert value(shared, "fraud_scorer_decisions_total", decision="approve", version="v1") == 2
+    assert value(shared, "fraud_scorer_decisions_total", decision="approve", **V1) == 2
     assert value(shared, "fraud_scorer_degraded_total", what="idempotency") == 2
     assert value(shared, "fraud_scorer_shed_total") == 2
     assert value(shared, "fraud_scorer_requests_in_flight") == 2
@@ -51,8 +57,9 @@ def test_processes_are_added_up() -> None:
     assert value(shared, f"{name}_sum", route="/v1/score") == pytest.approx(0.004)
     assert value(shared, f"{name}_bucket", route="/v1/score", le="0.001") == 0
     assert value(shared, f"{name}_bucket", route="/v1/score", le="0.0025") == 2
-    assert value(shared, "fraud_scorer_score_bucket", version="v1", le="0.2") == 2
-    assert value(shared, "fraud_scorer_score_bucket", version="v1", le="0.15") == 0
+    assert value(shared, "fraud_scorer_score_bucket", le="0.2", **V1) == 2
+    assert value(shared, "fraud_scorer_score_bucket", le="0.1", **V1) == 0
+    assert value(shared, "fraud_scorer_score_sum", **V1) == pytest.approx(0.4)
 
 
 def test_an_edge_belongs_to_its_bucket() -> None:
@@ -78,7 +85,7 @@ def test_a_process_that_takes_the_place_of_a_dead_one_counts_on() -> None:
     assert {key for key in before if after[key] < before[key]} == set()
     count(reopened)
     assert value(shared, "fraud_scorer_requests_total", route="/v1/score", status="200") == 3
-    assert value(shared, "fraud_scorer_decisions_total", decision="approve", version="v1") == 3
+    assert value(shared, "fraud_scorer_decisions_total", decision="approve", **V1) == 3
     assert value(shared, "fraud_scorer_requests_in_flight") == 2
 
 
@@ -90,8 +97,8 @@ def test_only_the_model_that_answers_is_named() -> None:
     name = "fraud_scorer_model_info"
     for one in shared.slots:
         metrics = Metrics(one)
-        metrics.serving(first)
-        metrics.serving(second)
+        metrics.serving(Roles(active=first))
+        metrics.serving(Roles(active=second))
     named = {dict(labels)["revision"] for sample, labels in shown(shared) if sample == name}
     assert named == {"another"}
     for one in shared.slots:
@@ -102,13 +109,34 @@ def test_only_the_model_that_answers_is_named() -> None:
 def test_what_has_no_place_is_said_and_harms_nothing(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(counters, "_CELLS", 200)
+    monkeypatch.setattr(counters, "_CELLS", 300)
     shared = SharedCounters(1)
     metrics = Metrics(shared.slots[0])
-    metrics.decided("v1", "approve", 0.2, [])
+    first = metrics.tally("v1", "r1", "active")
+    first.decided("approve", 0.2, 2.0)
     for version in range(20):
-        metrics.decided(f"w{version}", "approve", 0.2, [])
-    metrics.decided("v1", "approve", 0.2, [])
+        metrics.tally(f"w{version}", f"r{version}", "active").decided("approve", 1.0, 2.0)
+    first.decided("approve", 0.2, 2.0)
     assert "no room to count" in caplog.text
-    assert value(shared, "fraud_scorer_decisions_total", decision="approve", version="v1") == 2
-    assert value(shared, "fraud_scorer_score_count", version="v1") == 2
+    assert value(shared, "fraud_scorer_decisions_total", decision="approve", **V1) == 2
+    assert value(shared, "fraud_scorer_score_count", **V1) == 2
+    assert counts(shared.slots)["r1"].latencies[-1] == 2
+
+
+def test_counts_of_a_revision_are_those_of_all_its_parts_and_processes() -> None:
+    shared = SharedCounters(2)
+    for one in shared.slots:
+        for role in ("candidate", "active"):
+            tally = Metrics(one).tally("v1", "r1", role)
+            tally.decided("decline", 0.98, 0.0001)
+            tally.decided("review", 0.981, 0.3)
+            tally.failed(invalid=True)
+            tally.failed(invalid=False)
+    found = counts(shared.slots)["r1"]
+    assert (found.requests, found.errors, found.invalid) == (16, 4, 4)
+    assert (found.approve, found.review, found.decline) == (0, 4, 4)
+    assert (found.scores[48], found.scores[49], sum(found.scores)) == (4, 4, 8)
+    edge = LATENCY_EDGES.index(0.0001), LATENCY_EDGES.index(0.5)
+    assert [found.latencies[one] for one in edge] == [4, 4]
+    assert since(found, None) == found
+    assert since(found, found) == Counts()

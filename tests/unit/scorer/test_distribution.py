@@ -42,3 +42,11 @@ def test_a_value_that_most_share_does_not_hide_the_others() -> None:
     found = bins([0.0] * 900 + [float(one) for one in range(1, 101)])
     assert found.shares[0] == 0.9
     assert len(found.shares) == 11
+
+
+def test_the_tail_of_a_score_is_finer() -> None:
+    found = bins([i / 10_000 for i in range(10_000)], tail=True)
+    assert found.edges[-2] == pytest.approx(0.999, abs=1e-4)
+    assert found.shares[-1] == pytest.approx(0.001, abs=2e-4)
+    assert len(found.shares) == 16
+    assert sum(found.shares) == pytest.approx(1)

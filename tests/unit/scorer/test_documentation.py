@@ -13,6 +13,7 @@ import pytest
 from fraud_scorer import problem
 from fraud_scorer.artifact import manifest as manifests
 from fraud_scorer.artifact import plan as plans
+from fraud_scorer.artifact import report as reports
 from fraud_scorer.http.batch import ItemProblem
 from fraud_scorer.http.exposition import Exposition
 from fraud_scorer.http.limits import Limits
@@ -43,6 +44,7 @@ READERS: dict[str, Callable[[bytes], object]] = {
     "Verdict": strictly(Verdict),
     "Manifest": manifests.decode,
     "ModelPlan": plans.decode,
+    "Report": reports.decode,
 }
 
 
@@ -96,3 +98,12 @@ def test_every_metric_is_listed() -> None:
         for family in Exposition((), lambda: True).collect()
     }
     assert listed == names
+
+
+def test_the_report_is_as_the_code_counts() -> None:
+    (held,) = reports.decode(EXAMPLES["Report"].encode()).held
+    assert held.counts is not None
+    assert len(held.counts.scores) == reports.SCORE_BINS
+    assert len(held.counts.latencies) == len(reports.LATENCY_EDGES) + 1
+    shown = ", ".join(f"{edge:g}" for edge in reports.LATENCY_EDGES)
+    assert f"{shown}, and above" in " ".join(TEXT.split())

@@ -12,11 +12,12 @@ import pytest
 from fraud_scorer.artifact import manifest as manifests
 from fraud_scorer.artifact.digest import sha256_file, sha256_hex
 from fraud_scorer.artifact.directory import DirectoryStore
+from fraud_scorer.artifact.features import Window
 from fraud_scorer.artifact.manifest import Engine, Manifest
 from fraud_scorer.artifact.plan import PlannedModel, planned
-from fraud_scorer.artifact.store import AccessDenied, StoreUnreachable
+from fraud_scorer.artifact.store import AccessDenied, DigestMismatch, StoreUnreachable
 from fraud_scorer.compile import compile_model
-from fraud_scorer.registry.load import load, prove
+from fraud_scorer.registry.load import load, open_fetched, prove
 from fraud_scorer.registry.refusal import Refused, Verdict
 from tests.unit.scorer.support import NUMBERS, linear, publish_to
 
@@ -134,6 +135,19 @@ def test_a_plan_made_from_another_manifest(
     assert (found.reason, found.file) == ("ManifestInvalid", "v1/manifest.json")
 
 
+def test_features_that_nobody_keeps_yet_are_not_taken_from_the_caller(
+    folder: Path, rewrite: Rewrite, tmp_path: Path
+) -> None:
+    features = manifests.decode((folder / "v1/manifest.json").read_bytes()).features
+    kept = Window(entity="customer", aggregate="count", window="1d", bucket="1h", default=0.0)
+    first = msgspec.structs.replace(
+        features[0], source=kept, minimum=None, maximum=None, categories=None
+    )
+    found = verdict(folder, rewrite(features=(first, *features[1:])), tmp_path / "w")
+    assert found.reason == "FormatMismatch"
+    assert f"feature {first.name} is to be kept of entities" in found.message
+
+
 def test_a_format_that_this_engine_does_not_know(
     folder: Path, rewrite: Rewrite, tmp_path: Path
 ) -> None:
@@ -223,3 +237,29 @@ def test_the_same_files_elsewhere_are_the_same_model(
     moved = planned(manifests.decode(data), sha256_hex(data), folder="moved")
     (tmp_path / "w").mkdir()
     assert load(DirectoryStore(folder), moved, "r", tmp_path / "w").digest == wanted.digest
+
+
+def test_files_that_were_fetched_are_proven_as_the_plan_says(
+    folder: Path, rewrite: Rewrite
+) -> None:
+    """With the tolerance of the verification that accepted them, and not another."""
+    manifest = manifests.decode((folder / "v1/manifest.json").read_bytes())
+    golden = tuple(
+        msgspec.structs.replace(one, score=one.score * (1 - 1e-7)) for one in manifest.golden
+    )
+    wanted = rewrite(golden=golden)
+    files = folder / "v1/manifest.json", folder / "v1/model.fdm"
+    with pytest.raises(Refused) as caught:
+        open_fetched(wanted, *files)
+    assert caught.value.verdict.reason == "GoldenMismatch"
+    tolerant = msgspec.structs.replace(wanted, golden_tolerance=1e-6)
+    assert open_fetched(tolerant, *files).revision == wanted.revision
+
+
+def test_files_that_are_not_what_was_fetched_are_no_verdict(
+    folder: Path, wanted: PlannedModel
+) -> None:
+    files = folder / "v1/manifest.json", folder / "v1/model.fdm"
+    files[1].write_bytes(b"something else")
+    with pytest.raises(DigestMismatch):
+        open_fetched(wanted, *files)

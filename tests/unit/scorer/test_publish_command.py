@@ -22,6 +22,7 @@ def arguments(tmp_path: Path) -> list[str]:
     (tmp_path / "features.json").write_text(json.dumps(features))
     (tmp_path / "golden.jsonl").write_text(ROWS)
     (tmp_path / "metrics.json").write_text('{"auc": 0.87}')
+    (tmp_path / "labels.json").write_text('["fraud", null]')
     (tmp_path / "reasons.json").write_text('{"a": "Too much of a"}')
     return [
         "publish",
@@ -31,6 +32,7 @@ def arguments(tmp_path: Path) -> list[str]:
         "--version=v1",
         f"--features={tmp_path / 'features.json'}",
         f"--golden={tmp_path / 'golden.jsonl'}",
+        f"--golden-labels={tmp_path / 'labels.json'}",
         f"--reference={tmp_path / 'golden.jsonl'}",
         f"--metrics={tmp_path / 'metrics.json'}",
         f"--reasons={tmp_path / 'reasons.json'}",
@@ -47,6 +49,7 @@ def test_every_option_reaches_the_manifest(
     assert manifest.digest in capsys.readouterr().out
     assert (manifest.model, manifest.version) == ("cards", "v1")
     assert manifest.created_at.isoformat() == "2026-01-31T12:00:00+00:00"
+    assert [golden.label for golden in manifest.golden] == ["fraud", None]
     assert manifest.metrics == {"auc": 0.87}
     assert manifest.reasons == {"a": "Too much of a"}
     assert manifest.thresholds is not None
@@ -78,6 +81,8 @@ def test_a_version_that_is_taken(arguments: list[str], capsys: pytest.CaptureFix
         ("metrics.json", '{"auc": "high"}', 2, "metrics.json: "),
         ("reasons.json", "[]", 2, "reasons.json: "),
         ("reasons.json", '{"c": "what c?"}', 1, "$.reasons.c"),
+        ("labels.json", '["maybe", null]', 2, "labels.json: "),
+        ("labels.json", '["fraud"]', 1, "1 labels for 2 golden transactions"),
         ("m.joblib", "no model", 1, "the file cannot be loaded"),
     ],
 )
@@ -108,9 +113,9 @@ def test_a_missing_file(
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("--to=gs://bucket/", "give s3://bucket/prefix/"),
+        ("--to=ftp://bucket/", "give s3://bucket/prefix/ or gs://bucket/prefix/"),
         ("--version=v/1", "is not a version"),
-        ("--store-credentials=/nowhere", "has no key accessKeyID"),
+        ("--store-credentials=/nowhere", "is a folder, which takes no --store-credentials"),
     ],
 )
 def test_wrong_arguments(
@@ -118,6 +123,14 @@ def test_wrong_arguments(
 ) -> None:
     assert main([*arguments, argument]) == 1
     assert message in capsys.readouterr().err
+
+
+def test_credentials_that_are_not_there(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = ["--to=s3://bucket/", "--store-credentials=/nowhere"]
+    assert main([*arguments, *wrong]) == 1
+    assert "--store-credentials /nowhere is not a folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("time", ["yesterday", "2026-01-31T12:00:00"])

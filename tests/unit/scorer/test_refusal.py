@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +10,6 @@ from fraud_scorer.registry.refusal import (
     MAX_BYTES,
     Verdict,
     termination_message,
-    write_termination_message,
 )
 
 texts = st.text(max_size=3000)
@@ -40,7 +37,7 @@ def test_it_is_as_long_as_it_can_be() -> None:
     assert len(termination_message(verdict)) <= MAX_BYTES
 
 
-def test_short_texts_are_kept(tmp_path: Path) -> None:
+def test_short_texts_are_kept() -> None:
     verdict = Verdict(
         reason="DigestMismatch",
         version="v3",
@@ -50,5 +47,4 @@ def test_short_texts_are_kept(tmp_path: Path) -> None:
         actual="sha256:2",
         message="v3/model.fdm is sha256:2; publish the model again",
     )
-    write_termination_message(verdict, tmp_path / "log")
-    assert msgspec.json.decode((tmp_path / "log").read_bytes(), type=Verdict) == verdict
+    assert msgspec.json.decode(termination_message(verdict), type=Verdict) == verdict

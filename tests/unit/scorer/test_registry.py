@@ -45,13 +45,13 @@ def test_what_is_activated_answers_and_the_other_is_still_there(registry: ModelR
 def test_a_revision_that_is_not_held_changes_nothing(registry: ModelRegistry) -> None:
     with pytest.raises(KeyError):
         registry.activate("v3")
-    assert registry.active is registry.held["v1"]
+    assert registry.roles.active is registry.held["v1"]
 
 
 def test_what_answers_cannot_be_dropped(registry: ModelRegistry) -> None:
-    with pytest.raises(ValueError, match="activate another one first"):
+    with pytest.raises(ValueError, match="let another one first"):
         registry.drop("v1")
     registry.activate("v2")
     registry.drop("v1")
     assert registry.held.keys() == {"v2"}
-    assert registry.active is registry.held["v2"]
+    assert registry.roles.active is registry.held["v2"]

@@ -343,9 +343,13 @@ static PyObject *reference(Model *self, PyObject *unused) {
 static int open_view(Model *self, PyObject *data) {
     if (PyObject_GetBuffer(data, &self->view, PyBUF_SIMPLE) < 0) return -1;
     self->has_view = 1;
+    const char *wrong;
+    /* Every node is looked at, which takes a while, and a process answers meanwhile. */
+    Py_BEGIN_ALLOW_THREADS
     fdm_fpu fpu = fdm_fpu_enter();
-    const char *wrong = fdm_open(&self->model, self->view.buf, (size_t)self->view.len);
+    wrong = fdm_open(&self->model, self->view.buf, (size_t)self->view.len);
     fdm_fpu_leave(fpu);
+    Py_END_ALLOW_THREADS
     if (wrong) {
         PyErr_SetString(PyExc_ValueError, wrong);
         return -1;

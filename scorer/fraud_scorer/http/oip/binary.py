@@ -6,6 +6,7 @@ little-endian; a string is its length in four bytes and its UTF-8.
 
 from __future__ import annotations
 
+import math
 import struct
 import sys
 from array import array
@@ -92,15 +93,15 @@ def strings(part: memoryview) -> list[str] | None:
     return found
 
 
-def encoded(values: Sequence[float | str]) -> bytes:
-    """The bytes of an output: FP64 or BYTES."""
+def encoded(values: Sequence[float | str | None]) -> bytes:
+    """The bytes of an output: FP64 (NaN for none) or BYTES."""
     parts = []
     for value in values:
         if isinstance(value, str):
             data = value.encode()
             parts.append(struct.pack("<I", len(data)) + data)
         else:
-            parts.append(struct.pack("<d", value))
+            parts.append(struct.pack("<d", math.nan if value is None else value))
     return b"".join(parts)
 
 

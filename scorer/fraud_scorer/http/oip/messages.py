@@ -47,7 +47,7 @@ class InputTensor(_Message, frozen=True, kw_only=True):
 class RequestedOutput(_Message, frozen=True, kw_only=True):
     """An output that is wanted."""
 
-    name: Literal["score", "decision", "prediction_id", "reasons"]
+    name: Literal["score", "decision", "prediction_id", "reasons", "version"]
     parameters: Parameters | None = None
 
 
@@ -76,7 +76,7 @@ class OutputTensor(_Message, frozen=True, kw_only=True):
     shape: list[int]
     datatype: str
     parameters: dict[str, int] | UnsetType = UNSET
-    data: list[float | str] | UnsetType = UNSET
+    data: list[float | str | None] | UnsetType = UNSET
 
 
 class InferResponse(_Message, frozen=True, kw_only=True):

@@ -28,7 +28,7 @@ class Output(NamedTuple):
     """An output of every model."""
 
     datatype: str
-    of: Callable[[ScoreAnswer], float | str]
+    of: Callable[[ScoreAnswer], float | str | None]
 
 
 OUTPUTS = {
@@ -36,8 +36,10 @@ OUTPUTS = {
     "decision": Output("BYTES", lambda answer: answer.decision),
     "prediction_id": Output("BYTES", lambda answer: answer.prediction_id),
     "reasons": Output("BYTES", lambda answer: msgspec.json.encode(answer.reasons).decode()),
+    "version": Output("BYTES", lambda answer: answer.model.version if answer.model else ""),
 }
-"""Reasons are a JSON array in a string, as a tensor has one value a row."""
+"""Reasons are a JSON array in a string, as a tensor has one value a row. `version` is that of the
+model which scored the row: a candidate may have, or another may have taken over in between."""
 
 
 def check(request: InferRequest) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib import metadata as distribution
 
 import msgspec
 
@@ -53,7 +53,7 @@ def routes(pipeline: Pipeline, turns: Turns, limits: Limits) -> dict[str, Method
 
     async def server(_: Request) -> Response:
         about = ServerMetadata(
-            name=SERVER, version=version("fraudops"), extensions=[binary.EXTENSION]
+            name=SERVER, version=distribution.version("fraudops"), extensions=[binary.EXTENSION]
         )
         return json_response(about)
 
@@ -90,7 +90,7 @@ def routes(pipeline: Pipeline, turns: Turns, limits: Limits) -> dict[str, Method
         # All are checked before one is scored: the answer has no place for a row's own problem.
         wanted = transactions(asked, found, datetime.now(UTC))
         checked = [one async for part in turns.slices(check(model, wanted, found)) for one in part]
-        scored = turns.slices(score(request, model, checked, found))
+        scored = turns.slices(score(request, checked, found))
         return outputs.response(asked, model, [one async for part in scored for one in part])
 
     def check(
@@ -104,15 +104,13 @@ def routes(pipeline: Pipeline, turns: Turns, limits: Limits) -> dict[str, Method
             yield transaction
 
     def score(
-        request: Request,
-        model: LoadedModel,
-        checked: list[ScoreRequest],
-        found: Mapping[str, Column],
+        request: Request, checked: list[ScoreRequest], found: Mapping[str, Column]
     ) -> Iterator[ScoreAnswer]:
+        version = request.parameters.get("version", "")
         for row, transaction in enumerate(checked):
             try:
                 context = pipeline.admit(request.headers)
-                yield pipeline.answer_parsed(context, transaction, model)
+                yield pipeline.answer_parsed(context, transaction, version=version)
             except Problem as problem:
                 raise relocated(problem, row, found) from None
 
