@@ -50,7 +50,39 @@ def _resources(what: str, requests: Any, limits: Any) -> dict[str, Any]:
     return {"scorer": {"resources": {"requests": {what: requests}, "limits": {what: limits}}}}
 
 
+def _s3(**fields: Any) -> dict[str, Any]:
+    return {"model": {"source": {"s3": fields}}}
+
+
+def _authorities(*kinds: str) -> dict[str, Any]:
+    return _s3(caBundle={kind: {"name": "authorities"} for kind in kinds})
+
+
 CASES = (
+    Case(
+        "one-kind-of-artifacts",
+        "spec.model.artifacts: set exactly one of s3, gcs, pvc",
+        {"model": {"artifacts": {"pvc": {"claimName": "models"}}}},
+        {"model": {"artifacts": {"gcs": {"bucket": "b-1"}, "pvc": {"claimName": "models"}}}},
+    ),
+    Case(
+        "one-kind-of-backup",
+        "spec.model.backup.destination: set exactly one of s3, gcs, pvc",
+        {"model": {"backup": {"destination": {"gcs": {"bucket": "b-1"}}}}},
+        {"model": {"backup": {"destination": {}}}},
+    ),
+    Case(
+        "one-ca-bundle",
+        "caBundle: set exactly one of configMap, secret",
+        _authorities("configMap"),
+        _authorities("configMap", "secret"),
+    ),
+    Case(
+        "kms-key-needs-kms",
+        "serverSideEncryption.kmsKeyID needs the algorithm aws:kms or aws:kms:dsse",
+        _s3(serverSideEncryption={"algorithm": "aws:kms", "kmsKeyID": "alias/models"}),
+        _s3(serverSideEncryption={"algorithm": "AES256", "kmsKeyID": "alias/models"}),
+    ),
     Case(
         "autoscaling-forbids-replicas",
         "spec.scorer.replicas cannot be set beside spec.autoscaling:"
@@ -60,7 +92,7 @@ CASES = (
     ),
     Case(
         "one-source",
-        "spec.model.source: set exactly one of s3",
+        "spec.model.source: set exactly one of s3, gcs, pvc",
         {},
         {"model": {"source": {"s3": None}}},
     ),
@@ -69,6 +101,30 @@ CASES = (
         "spec.model.syncInterval must be at most 24h",
         {"model": {"syncInterval": "1440m"}},
         {"model": {"syncInterval": "25h"}},
+    ),
+    Case(
+        "canary-steps-once",
+        "spec.model.rollout.canary.steps must have each percentage once",
+        {"model": {"rollout": {"strategy": "Canary", "canary": {"steps": [1, 10]}}}},
+        {"model": {"rollout": {"strategy": "Canary", "canary": {"steps": [1, 10, 1]}}}},
+    ),
+    Case(
+        "canary-with-its-strategy",
+        "spec.model.rollout.canary goes only with strategy Canary",
+        {"model": {"rollout": {"strategy": "Canary", "canary": {"minRequests": 1}}}},
+        {"model": {"rollout": {"canary": {"minRequests": 1}}}},
+    ),
+    Case(
+        "shadow-with-its-strategy",
+        "spec.model.rollout.shadow goes only with strategy Shadow",
+        {"model": {"rollout": {"strategy": "Shadow", "shadow": {"duration": "1h"}}}},
+        {"model": {"rollout": {"strategy": "Canary", "shadow": {"duration": "1h"}}}},
+    ),
+    Case(
+        "tolerances-with-a-comparison",
+        "spec.model.rollout.tolerances goes only with strategy Canary or Shadow",
+        {"model": {"rollout": {"strategy": "Shadow", "tolerances": {"latency": "1.5"}}}},
+        {"model": {"rollout": {"strategy": "Immediate", "tolerances": {"errors": "0"}}}},
     ),
     Case(
         "review-below-decline",

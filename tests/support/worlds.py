@@ -16,7 +16,8 @@ from typing import Any
 
 from fraud_operator.api.frauddetector import FraudDetector
 from fraud_operator.plan.detector import plan
-from fraud_operator.plan.pod_template import deployed_revision
+from fraud_operator.plan.model_plan import memory
+from fraud_operator.plan.release.decision import WantedVerification
 from fraud_operator.plan.types import (
     ChildKey,
     ChildResult,
@@ -26,11 +27,12 @@ from fraud_operator.plan.types import (
     Observed,
     OperatorDefaults,
     Plan,
-    Refusal,
+    PodState,
+    Request,
     StoreVersion,
     StoreView,
+    Verification,
 )
-from fraud_scorer.artifact import plan as model_plans
 from fraud_scorer.artifact.manifest import (
     Engine,
     Feature,
@@ -40,6 +42,7 @@ from fraud_scorer.artifact.manifest import (
     Manifest,
     Thresholds,
 )
+from tests.support.releases import Ending, Pod, verdict
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 DEFAULTS = OperatorDefaults(scorer_image="registry.test/scorer:1")
@@ -193,14 +196,16 @@ class World:
     children: dict[ChildKey, Manifested] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     results: Sequence[ChildResult] = ()
-    refused: dict[str, str] = field(default_factory=dict)
-    """Reasons by digest: pods that are to serve these bytes refuse them."""
+    refused: dict[str, Ending] = field(default_factory=dict)
+    """How verifications end, by digest; Proven where nothing is said."""
+    pods: list[Pod] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     status_writes: int = 0
     pods_made: int = 0
     """How many times the template changed."""
-    accepted: Any = None
-    """The template whose pods took over last."""
+    judged: dict[str, Verification] = field(default_factory=dict)
+    request: Request | None = None
+    damaged_blobs: set[str] = field(default_factory=set)
 
     def change(self, **spec: Any) -> None:
         """Change the spec, as a user does."""
@@ -211,15 +216,17 @@ class World:
         """Plan once and carry it out. Time passes."""
         self.now += timedelta(seconds=10)
         made = plan(self.inputs())
-        if made.status_first:
-            self._write(made)
-            made = plan(self.inputs())
         self._apply(made)
+        if made.release is not None and made.release.plan is not None:
+            for pod in self.pods:
+                pod.follow(made.release.plan)
+                pod.heard = pod.report()
+        self._verify(made)
         self._write(made)
         return made
 
     def settle(self) -> Plan:
-        """Step until nothing moves; pods start, and accept what is not `refused`."""
+        """Step until nothing moves; pods start."""
         for _ in range(30):
             before = copy.deepcopy((self.status, self.children))
             made = self.step()
@@ -234,8 +241,13 @@ class World:
             detector=detector(self.spec, generation=self.generation, status=self.status),
             observed=Observed(
                 children=copy.deepcopy(self.children),
-                pods=(),
-                refusals=self._refusals(),
+                scorers=tuple(
+                    PodState(one.name, one.uid, ready=True, serving=True, report=one.heard)
+                    for one in self.pods
+                ),
+                verifications=tuple(self.judged.values()),
+                request=self.request,
+                damaged_blobs=frozenset(self.damaged_blobs),
                 problems=dict(self.problems),
             ),
             store=self.store,
@@ -245,29 +257,25 @@ class World:
         )
 
     def run_pods(self) -> None:
-        """Pods of the newest template replace the others, unless they refuse what they are to
-        serve: then the others stay."""
+        """Pods of the newest template replace the others, and follow the plan."""
         deployment = self.deployment
         if deployment is None:
+            self.pods = []
             return
         wanted = deployment["spec"].get("replicas", 1)
         status = deployment.setdefault("status", {})
         status["observedGeneration"] = deployment["metadata"]["generation"]
-        template = deployment["spec"]["template"]
-        if self._digest_of(deployed_revision(deployment)) in self.refused:
-            if template == self.accepted and status.get("availableReplicas"):
-                return  # those that are there hold the bytes in memory
-            before = min(status.get("availableReplicas", 0), wanted)
-            new = 1 if wanted else 0
-            counts = {"replicas": before + new, "updatedReplicas": new}
-            status.update(counts, availableReplicas=before, readyReplicas=before)
-            return
-        self.accepted = template
         status.update(
             dict.fromkeys(
                 ("replicas", "updatedReplicas", "availableReplicas", "readyReplicas"), wanted
             )
         )
+        followed = memory(detector(), self.children).plan
+        del self.pods[wanted:]
+        for number in range(len(self.pods), wanted):
+            pod = Pod(f"card-payments-scorer-{number}", f"uid-{number}", plan=followed)
+            pod.heard = pod.report()
+            self.pods.append(pod)
 
     @property
     def deployment(self) -> Manifested | None:
@@ -280,9 +288,29 @@ class World:
         return next(found, {})
 
     def serving(self) -> str:
-        """The version that the Deployment's newest pods are to serve; empty: none."""
-        model = self._plan(deployed_revision(self.deployment))
-        return model.active.version if model else ""
+        """The version that answers; empty: none."""
+        followed = memory(detector(), self.children).plan
+        return followed.active.version if followed is not None and followed.active else ""
+
+    def _verify(self, made: Plan) -> None:
+        """Verifications that are wanted end at once."""
+        wanted = made.release.verify if made.release is not None else None
+        if wanted is None:
+            return
+        for version in self.store.versions:
+            if (version.version, version.source) == (wanted.version, wanted.source):
+                digest = version.manifest.digest if version.manifest is not None else ""
+                self.judged[wanted.key] = self._ended(wanted, version, digest)
+
+    def _ended(
+        self, wanted: WantedVerification, version: StoreVersion, digest: str
+    ) -> Verification:
+        ending = self.refused.get(digest, "Proven")
+        began = (wanted.version, wanted.source, wanted.key, wanted.attempt)
+        if ending == "Inconclusive":
+            message = "the node was drained"
+            return Verification(*began, "Inconclusive", reason="Evicted", message=message)
+        return Verification(*began, "Judged", verdict=verdict(version, ending))
 
     def _apply(self, made: Plan) -> None:
         wanted: dict[ChildKey, Manifested] = {}
@@ -307,36 +335,9 @@ class World:
                 del self.children[key]
 
     def _write(self, made: Plan) -> None:
+        if made.release is not None:
+            self.events += made.release.events
         if made.status != self.status:
             self.status_writes += 1
             self.status = copy.deepcopy(made.status)
             self.events += made.events
-
-    def _refusals(self) -> list[Refusal]:
-        model = self._plan(deployed_revision(self.deployment))
-        if model is None or model.active.digest not in self.refused:
-            return []
-        digest = model.active.digest
-        return [
-            Refusal(
-                version=model.active.version,
-                digest=digest,
-                reason=self.refused[digest],
-                file=f"{model.active.version}/model.fdm",
-                expected=digest,
-                actual="sha256:0000",
-                message="",
-                pod="card-payments-scorer-1",
-            )
-        ]
-
-    def _plan(self, revision: str) -> model_plans.ModelPlan | None:
-        data = self.children.get(("ConfigMap", "card-payments-model-plan"), {}).get("data", {})
-        try:
-            return model_plans.decode(data.get(f"{revision}.json", ""))
-        except model_plans.PlanError:
-            return None
-
-    def _digest_of(self, revision: str) -> str:
-        model = self._plan(revision)
-        return model.active.digest if model else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -11,6 +11,7 @@ from fraud_operator.api.fields import Fields, Rule
 from fraud_operator.api.quantities import Fraction
 from fraud_scorer.artifact.plan import MOST_REASONS
 
+WhenUnavailable = Literal["Approve", "Review", "Decline"]
 Reasons = Annotated[int, Field(ge=0, le=MOST_REASONS)]
 
 
@@ -48,5 +49,12 @@ class Scoring(Fields):
         description=(
             "How many reasons an answer has that is not an approval, at the most. 0: none, which"
             " saves the work of finding them. Not set: 4."
+        ),
+    )
+    when_unavailable: WhenUnavailable | None = Field(
+        None,
+        description=(
+            "What a transaction is answered while no model can: Approve, Review or Decline, without"
+            ' a score, and with "model" among degraded. Not set: it is answered with 503.'
         ),
     )

@@ -13,6 +13,10 @@ the pod out of the Service, and leaves it in the Deployment."""
 
 NAME_LABEL = "app.kubernetes.io/name"
 SCORER = "fraud-scorer"
+BACKUP = "fraud-model-backup"
+VERIFICATION = "fraud-verification"
+VOLUME = "fraud-volume"
+"""Names of what the pods of a detector are for, under NAME_LABEL."""
 
 
 def scorer_name(detector: FraudDetector) -> str:
@@ -23,6 +27,16 @@ def scorer_name(detector: FraudDetector) -> str:
 def model_plan_name(detector: FraudDetector) -> str:
     """Name of the ConfigMap that tells scorer pods what to serve."""
     return f"{detector.name}-model-plan"
+
+
+def siblings_name(detector: FraudDetector) -> str:
+    """Name of the headless Service by which scorer pods find one another."""
+    return f"{detector.name}-siblings"
+
+
+def management_name(detector: FraudDetector) -> str:
+    """Name of the Secret with the tokens of the management ports and of volumes' servers."""
+    return f"{detector.name}-management"
 
 
 def endpoint(detector: FraudDetector) -> str:

@@ -20,7 +20,6 @@ def deployment(
     effective: Effective,
     image: Image,
     template: PodTemplate,
-    revision: str,
 ) -> Manifested:
     """`spec.replicas` is left out where an autoscaler decides; see `starting_replicas`."""
     annotations = {TEMPLATE_ANNOTATION: template.recorded}
@@ -34,7 +33,7 @@ def deployment(
         },
         "revisionHistoryLimit": _OLD_REPLICA_SETS,
         "progressDeadlineSeconds": PROGRESS_DEADLINE_SECONDS,
-        "template": template.with_revision(revision),
+        "template": template.body,
     }
     if effective.replicas is not None:
         spec["replicas"] = effective.replicas

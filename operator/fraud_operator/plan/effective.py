@@ -15,6 +15,7 @@ from fraud_operator.api.autoscaling import Autoscaling
 from fraud_operator.api.frauddetector import FraudDetectorSpec
 from fraud_operator.api.scorer import Resources
 from fraud_operator.plan.capacity import DEFAULT_TRANSACTIONS_PER_DAY, Row, row_for
+from fraud_operator.plan.release.rules import ReleaseRules, release_rules
 from fraud_scorer.artifact.manifest import Thresholds
 from fraud_scorer.artifact.plan import MOST_REASONS
 
@@ -49,6 +50,9 @@ class Effective:
     thresholds: Thresholds | None
     """None: the model version's own, else DEFAULT_THRESHOLDS."""
     reasons: int
+    when_unavailable: str
+    """The declared answer without a model; empty: none."""
+    release: ReleaseRules
     transactions_per_day: int
     tps_budget: int
     replicas: int | None
@@ -80,7 +84,7 @@ class Effective:
         }
         if self.replicas is not None:
             scorer["replicas"] = self.replicas
-        model = {"syncInterval": self.sync_interval}
+        model: dict[str, Any] = {"syncInterval": self.sync_interval, **self.release.shown()}
         if self.version:
             model["version"] = self.version
         shown: dict[str, Any] = {
@@ -88,6 +92,7 @@ class Effective:
             "scoring": {
                 "thresholds": {"review": thresholds.review, "decline": thresholds.decline},
                 "reasons": self.reasons,
+                **({"whenUnavailable": self.when_unavailable} if self.when_unavailable else {}),
             },
             "capacity": {
                 "transactionsPerDay": self.transactions_per_day,
@@ -125,6 +130,8 @@ def effective(spec: FraudDetectorSpec) -> Effective:
         if thresholds is not None
         else None,
         reasons=MOST_REASONS if spec.scoring.reasons is None else spec.scoring.reasons,
+        when_unavailable=spec.scoring.when_unavailable or "",
+        release=release_rules(spec.model),
         transactions_per_day=per_day,
         tps_budget=row.tps_budget,
         replicas=replicas if scaling is None else None,

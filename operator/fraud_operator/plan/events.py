@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fraud_operator.plan.conditions import Flip
-from fraud_operator.plan.model import ModelDecision
+from fraud_operator.plan.release.decision import Decision
 from fraud_operator.plan.types import Event
 
-_SILENT = frozenset({"Reconciling"})
-"""It says what the others say, only earlier."""
+_SILENT = frozenset({"Reconciling", "RolloutHealthy"})
+"""The first says what the others say, only earlier; each step of a roll-out is told by `decide`."""
 _ABNORMAL = frozenset({"Stalled", "Contended", "Suspended", "UpgradeAvailable"})
 """True is what is out of the ordinary."""
 _TROUBLE = frozenset({"Stalled", "Contended"})
@@ -23,22 +23,10 @@ _TAKEN_FOR_GRANTED = frozenset({"ModelStoreReachable"})
 """Not told when it is well from the beginning."""
 
 
-def events(flips: Sequence[Flip], model: ModelDecision | None = None) -> Iterator[Event]:
-    """An Event for each refused digest, and for each flip that is told."""
-    refused = model.quarantine.new if model is not None else ()
-    for entry in refused:
-        yield Event(
-            "Warning",
-            entry["reason"],
-            f"Version {entry['version']} ({entry['digest']}) is refused and will not be tried"
-            f" again: {entry['message']}",
-        )
-    told = [
-        flip
-        for flip in flips
-        if _is_told(flip)
-        and not (flip.type == "ModelVerified" and refused and flip.now.status == "False")
-    ]
+def events(flips: Sequence[Flip], model: Decision | None = None) -> Iterator[Event]:
+    """An Event for each flip that is told, unless what was decided about models tells it."""
+    decided = {event.reason for event in model.events} if model is not None else set()
+    told = [flip for flip in flips if _is_told(flip) and flip.now.reason not in decided]
     ready = next((flip for flip in told if _is_ready(flip)), None)
     causes = [flip for flip in told if ready and flip.type in _CAUSES and not _is_trouble(flip)]
     for flip in told:
@@ -55,8 +43,12 @@ def _is_ready(flip: Flip) -> bool:
 def _is_told(flip: Flip) -> bool:
     if flip.type in _SILENT or flip.now.status == "Unknown":
         return False
+    if flip.type == "ModelVerified" and flip.now.status == "True":
+        # What became of a version that was being verified is told by what it did then.
+        return flip.before is None or flip.before.status == "False"
     if flip.before is not None:
-        return True
+        # Pods that have just been made are as few as none: no news.
+        return flip.before.reason != "NoPods" or flip.now.status == "True"
     if flip.type in _ABNORMAL:
         return flip.now.status == "True"
     if flip.type == "ModelVerified":

@@ -4,6 +4,7 @@ Ready            transactions are scored as the spec says
 Reconciling      not there yet, and on the way (abnormal when True)
 Stalled          stuck until a person acts (abnormal when True)
 ScorerAvailable  enough pods answer
+RolloutHealthy   a model that is being rolled out gets on (`rollout_findings`)
 UpgradeAvailable the operator would give pods a newer image or template
 Contended        somebody keeps changing what the operator owns (only while it lasts)
 Suspended        the operator leaves the detector alone (only while it lasts)
@@ -19,10 +20,11 @@ from fraud_operator.plan.conditions import Finding, first
 from fraud_operator.plan.deployment import PROGRESS_DEADLINE_SECONDS
 from fraud_operator.plan.effective import Effective
 from fraud_operator.plan.image import Image
-from fraud_operator.plan.model import ModelDecision
+from fraud_operator.plan.release.decision import Decision
 from fraud_operator.plan.rollout import Rollout
 from fraud_operator.plan.trouble import refused_field, trouble
 from fraud_operator.plan.types import Inputs
+from fraud_scorer.artifact.plan import PlannedModel
 
 _WITHOUT_HOPE = frozenset({"AccessDenied", "BucketMissing", "CredentialsMissing"})
 """What a store answers until somebody changes something."""
@@ -37,7 +39,7 @@ class Situation:
     inputs: Inputs
     effective: Effective
     image: Image
-    model: ModelDecision
+    model: Decision
     rollout: Rollout | None
     applied: bool
     """Whether the Deployment is already what it is to be."""
@@ -55,6 +57,11 @@ class Situation:
         if not self.reached:
             return least
         return max(1, least - _share(self.effective.max_unavailable, least))
+
+    @property
+    def active(self) -> PlannedModel | None:
+        """The revision that answers."""
+        return self.model.plan.active if self.model.plan is not None else None
 
     @property
     def available(self) -> bool:
@@ -96,18 +103,21 @@ def ready(situation: Situation, stalled: Finding, reconciling: Finding) -> Findi
     """The summary of all others."""
     if stalled.status == "True":
         return Finding("False", "Stalled", stalled.message)
-    if situation.model.target is None and situation.model.active is None:
+    if situation.active is None:
         status = situation.verified.status
+        instead = situation.effective.when_unavailable
+        answer = f" Transactions are answered with {instead}." if instead else ""
         return Finding(
-            "False" if status == "False" else "Unknown", "NoModel", situation.verified.message
+            "False" if status == "False" else "Unknown",
+            "NoModel",
+            f"{situation.verified.message}{answer}",
         )
     if not situation.reached and reconciling.status == "True":
         return Finding("Unknown", "Progressing", reconciling.message)
     available = scorer_available(situation)
     if available.status != "True":
         return Finding(available.status, "ScorerUnavailable", available.message)
-    version = situation.model.active.version if situation.model.active else "The model"
-    return Finding("True", "Serving", f"Version {version} answers.")
+    return Finding("True", "Serving", f"Version {situation.active.version} answers.")
 
 
 def _missing_reference(situation: Situation) -> Finding | None:
@@ -143,24 +153,36 @@ def _refused_by_server(situation: Situation) -> Finding | None:
 
 
 def _pinned_unusable(situation: Situation) -> Finding | None:
-    model = situation.model
-    if not model.pinned or situation.verified.status != "False":
+    pinned = situation.effective.version
+    if not pinned or situation.verified.status != "False":
         return None
-    if model.target is not None and model.target.active.version == model.pinned:
+    if situation.active is not None and situation.active.version == pinned:
         return None
     return Finding("True", "PinnedVersionUnusable", situation.verified.message)
 
 
+def _active_refused(situation: Situation) -> Finding | None:
+    if not situation.model.asks:
+        return None
+    return Finding("True", "ActiveRefused", f"{situation.model.asks}.")
+
+
+def _inconclusive(situation: Situation) -> Finding | None:
+    if situation.verified.reason != "VerificationInconclusive":
+        return None
+    return Finding("True", "VerificationInconclusive", situation.verified.message)
+
+
 def _store_refuses(situation: Situation) -> Finding | None:
-    store = situation.model.store
+    store = situation.inputs.store
     if situation.reached or store.reason not in _WITHOUT_HOPE:
         return None
     return Finding("True", "StoreUnusable", f"{store.reason}: {store.message}")
 
 
 def _nothing_usable(situation: Situation) -> Finding | None:
-    model = situation.model
-    if model.target is not None or not model.store.versions:
+    published = situation.inputs.store.versions or situation.model.quarantine
+    if situation.active is not None or not published or situation.verified.status != "False":
         return None
     return Finding("True", "NoUsableVersion", situation.verified.message)
 
@@ -200,6 +222,8 @@ _STALLED: tuple[Callable[[Situation], Finding | None], ...] = (
     _not_ours,
     _refused_by_server,
     _pinned_unusable,
+    _active_refused,
+    _inconclusive,
     _store_refuses,
     _nothing_usable,
     _pods_refused,
@@ -220,7 +244,7 @@ def _apply_failed(situation: Situation) -> Finding | None:
 
 
 def _waiting_for_model(situation: Situation) -> Finding | None:
-    if situation.model.target is not None or situation.model.active is not None:
+    if situation.active is not None:
         return None
     return Finding("True", "WaitingForModel", situation.verified.message)
 
@@ -233,7 +257,7 @@ def _scaled_to_zero(situation: Situation) -> Finding | None:
 
 def _rolling_out(situation: Situation) -> Finding | None:
     rollout = situation.rollout
-    if situation.model.target is None:
+    if situation.model.plan is None:
         return None
     if situation.applied and rollout and rollout.replaced and situation.available:
         return None
@@ -246,6 +270,24 @@ def _rolling_out(situation: Situation) -> Finding | None:
     )
 
 
+def _verifying(situation: Situation) -> Finding | None:
+    if situation.verified.reason != "Verifying":
+        return None
+    return Finding("True", "Verifying", situation.verified.message)
+
+
+def _changing_model(situation: Situation) -> Finding | None:
+    """A candidate that waits for a person is not under way."""
+    trial = situation.model.record.trial
+    if trial is None or trial.state in ("Guarded", "Inconclusive"):
+        return None
+    return Finding(
+        "True",
+        "ChangingModel",
+        f"Version {trial.model.version} is on its way: {trial.state}. See RolloutHealthy.",
+    )
+
+
 def _settled(_: Situation) -> Finding:
     return Finding("False", "Settled", "Everything is as the spec says.")
 
@@ -255,12 +297,14 @@ _RECONCILING: tuple[Callable[[Situation], Finding | None], ...] = (
     _waiting_for_model,
     _scaled_to_zero,
     _rolling_out,
+    _verifying,
+    _changing_model,
     _settled,
 )
 
 
 def _no_deployment(situation: Situation) -> Finding | None:
-    if situation.rollout is not None or situation.model.target is not None:
+    if situation.rollout is not None or situation.model.plan is not None:
         return None
     return Finding("False", "NoPods", "No scorer pods have been made yet.")
 

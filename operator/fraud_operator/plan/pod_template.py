@@ -1,10 +1,12 @@
 """The scorer pods' template, and why an upgrade of the operator leaves it alone.
 
 A template is rendered anew only when the detector's own inputs to it change. The Deployment carries
-the template that was rendered last, without the model's revision, and a hash of its inputs; while
-the inputs are the same, that very template is used again, whatever today's code would render. What
-the API server holds as `spec.template` would not do: it has defaults and other managers' fields in
-it. The model's revision is put in last, so that rolling a model out, or back, changes nothing else.
+the template that was rendered last, and a hash of its inputs; while the inputs are the same, that
+very template is used again, whatever today's code would render. What the API server holds as
+`spec.template` would not do: it has defaults and other managers' fields in it.
+
+No model is named in it: pods follow the model plan that is mounted and that is pushed to them, so
+that another model restarts none.
 
 Inputs are recorded as the spec writes them and only where they are set: a field or a table row that
 a later operator brings does not change the hash of a detector that does not use it.
@@ -21,32 +23,41 @@ from fraud_operator.api.scorer import EnvVar, Toleration
 from fraud_operator.plan.children import (
     SERVING_LABEL,
     labels,
+    management_name,
     model_plan_name,
     pod_selector,
     scorer_name,
+    siblings_name,
 )
 from fraud_operator.plan.effective import Effective
+from fraud_operator.plan.management_token import TOKEN_KEY
+from fraud_operator.plan.store_location import artifacts_of, credentials_volume
 from fraud_operator.plan.types import Manifested, OperatorDefaults
 from fraud_scorer.artifact.digest import canonical_json, sha256_hex
 
 TEMPLATE_ANNOTATION = "fraudops.io/pod-template"
-REVISION_ANNOTATION = "fraudops.io/model-revision"
 CONTAINER = "scorer"
 HTTP_PORT = 8080
 MANAGEMENT_PORT = 9090
 
 _IDENTITY_ANNOTATION = "fraudops.io/identity"
-_REVISION = "@model-revision@"
 _PLAN_FOLDER = "/etc/fraudops/plan"
+_PLAN_FILE = "plan.json"
+_MANAGEMENT_FOLDER = "/etc/fraudops/management"
 _CREDENTIALS_FOLDER = "/etc/fraudops/store-credentials"
-_TERMINATION_LOG = "/dev/termination-log"
+_BACKUP_CREDENTIALS_FOLDER = "/etc/fraudops/backup-credentials"
+_BACKUP_VOLUME = "backup-credentials"
+_ROOM = "8Gi"
+"""For three models at the most: the limit of one is 2Gi."""
+_STATE_FOLDER = "/var/lib/fraudops"
+TERMINATION_LOG = "/dev/termination-log"
 _SPREAD_OVER = ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
 _NOT_OF_THE_TEMPLATE = {"replicas", "image", "max_unavailable"}
 
 
 @dataclass(frozen=True, slots=True)
 class PodTemplate:
-    """A template without a model revision.
+    """A template.
 
     `recorded` is what the Deployment's annotation is to hold; `outdated` says that today's operator
     would render another template from the same inputs.
@@ -55,12 +66,6 @@ class PodTemplate:
     body: Manifested
     recorded: str
     outdated: bool
-
-    def with_revision(self, revision: str) -> Manifested:
-        """The template of pods that serve this revision of the model plan."""
-        text = json.dumps(self.body).replace(_REVISION, revision)
-        template: Manifested = json.loads(text)
-        return template
 
 
 def pod_template(
@@ -77,14 +82,22 @@ def pod_template(
     `hold` asks for the recorded one, where there is any, whatever the spec says now: pods of a spec
     that refers to something missing could not start.
     """
+    rendered = _rendered(detector, effective, image, defaults)
+    return template_of(_inputs(detector, image), rendered, deployment, hold=hold)
+
+
+def template_of(
+    inputs: Manifested, rendered: Manifested, deployment: Manifested | None, *, hold: bool = False
+) -> PodTemplate:
+    """What `deployment` has recorded if it was made from these inputs, else what is `rendered` from
+    them now."""
     record = recorded_template(deployment)
-    inputs = _hash(_inputs(detector, image))
-    body = rendered = _rendered(detector, effective, image, defaults)
-    if record is not None and (hold or record["inputs"] == inputs):
-        inputs, body = record["inputs"], record["template"]
+    made_from, body = _hash(inputs), rendered
+    if record is not None and (hold or record["inputs"] == made_from):
+        made_from, body = record["inputs"], record["template"]
     return PodTemplate(
         body=body,
-        recorded=_canonical({"inputs": inputs, "digest": _hash(body), "template": body}),
+        recorded=_canonical({"inputs": made_from, "digest": _hash(body), "template": body}),
         outdated=not hold and body != rendered,
     )
 
@@ -101,27 +114,38 @@ def recorded_template(deployment: Manifested | None) -> Manifested | None:
     return None
 
 
-def deployed_revision(deployment: Manifested | None) -> str:
-    """The model revision that the Deployment's newest pods are to serve; empty: none."""
-    return revision_of((deployment or {}).get("spec", {}).get("template", {}))
+def restricted() -> dict[str, Any]:
+    """The security context of every container."""
+    return {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
 
 
-def revision_of(pod: Manifested) -> str:
-    """The model revision that a pod, or a template, is to serve; empty: none."""
-    revision: str = pod.get("metadata", {}).get("annotations", {}).get(REVISION_ANNOTATION, "")
-    return revision
+def placement(detector: FraudDetector) -> dict[str, Any]:
+    """On which nodes pods may run, and how they get their image."""
+    spec = detector.spec.scorer
+    found: dict[str, Any] = {}
+    if spec.node_selector:
+        found["nodeSelector"] = dict(spec.node_selector)
+    if spec.tolerations:
+        found["tolerations"] = [_toleration(one) for one in spec.tolerations]
+    if spec.image_pull_secrets:
+        found["imagePullSecrets"] = [{"name": one.name} for one in spec.image_pull_secrets]
+    return found
 
 
 def _inputs(detector: FraudDetector, image: str) -> dict[str, Any]:
     spec = detector.spec
-    s3 = spec.model.source.s3
     return {
         "image": image,
         "scorer": spec.scorer.model_dump(
             by_alias=True, exclude_defaults=True, exclude=_NOT_OF_THE_TEMPLATE
         ),
         "capacity": spec.capacity.model_dump(by_alias=True, exclude_defaults=True),
-        "credentialsSecret": s3.credentials_secret if s3 is not None else None,
+        "credentials": credentials_volume("", detector, artifacts_of(detector)),
+        **({"backupCredentials": _backup_credentials(detector)} if spec.model.backup else {}),
     }
 
 
@@ -138,7 +162,6 @@ def _rendered(
 ) -> Manifested:
     spec = detector.spec.scorer
     annotations = {
-        REVISION_ANNOTATION: _REVISION,
         # Its emptyDir holds nothing that is not fetched again.
         "cluster-autoscaler.kubernetes.io/safe-to-evict": "true",
     }
@@ -163,12 +186,7 @@ def _rendered(
         pod["affinity"] = _prefer_other_nodes(detector)
     if spec.priority_class_name:
         pod["priorityClassName"] = spec.priority_class_name
-    if spec.node_selector:
-        pod["nodeSelector"] = dict(spec.node_selector)
-    if spec.tolerations:
-        pod["tolerations"] = [_toleration(one) for one in spec.tolerations]
-    if spec.image_pull_secrets:
-        pod["imagePullSecrets"] = [{"name": one.name} for one in spec.image_pull_secrets]
+    pod.update(placement(detector))
     return {
         "metadata": {
             "labels": {**labels(detector), SERVING_LABEL: "true"},
@@ -183,11 +201,17 @@ def _container(
 ) -> dict[str, Any]:
     mounts = [
         {"name": "model-plan", "mountPath": _PLAN_FOLDER, "readOnly": True},
+        {"name": "management", "mountPath": _MANAGEMENT_FOLDER, "readOnly": True},
+        {"name": "state", "mountPath": _STATE_FOLDER},
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 -- the pod's own
     ]
-    if _credentials_secret(detector):
+    if credentials_volume("store-credentials", detector, artifacts_of(detector)) is not None:
         mounts.append(
             {"name": "store-credentials", "mountPath": _CREDENTIALS_FOLDER, "readOnly": True}
+        )
+    if _backup_credentials(detector) is not None:
+        mounts.append(
+            {"name": _BACKUP_VOLUME, "mountPath": _BACKUP_CREDENTIALS_FOLDER, "readOnly": True}
         )
     container: dict[str, Any] = {
         "name": CONTAINER,
@@ -196,10 +220,12 @@ def _container(
         "command": ["fraud-scorer"],
         "args": [
             "serve",
-            f"--plan={_PLAN_FOLDER}/{_REVISION}.json",
+            f"--plan={_PLAN_FOLDER}/{_PLAN_FILE}",
             f"--listen=0.0.0.0:{HTTP_PORT}",
             f"--management=0.0.0.0:{MANAGEMENT_PORT}",
-            f"--termination-log={_TERMINATION_LOG}",
+            f"--management-token={_MANAGEMENT_FOLDER}",
+            f"--siblings={siblings_name(detector)}.{detector.namespace}.svc:{MANAGEMENT_PORT}",
+            f"--state={_STATE_FOLDER}",
             f"--processes={effective.processes}",
             *_ending(effective.grace_seconds),
         ],
@@ -212,12 +238,8 @@ def _container(
         "startupProbe": _probe("/health/live", period=1, failures=120),
         "readinessProbe": _probe("/health/ready", period=2, failures=3),
         "livenessProbe": _probe("/health/live", period=10, failures=6),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-        "terminationMessagePath": _TERMINATION_LOG,
+        "securityContext": restricted(),
+        "terminationMessagePath": TERMINATION_LOG,
         "terminationMessagePolicy": "File",
         "volumeMounts": mounts,
     }
@@ -244,17 +266,39 @@ def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:
 
 def _volumes(detector: FraudDetector) -> list[dict[str, Any]]:
     volumes: list[dict[str, Any]] = [
-        {"name": "model-plan", "configMap": {"name": model_plan_name(detector)}},
+        {
+            "name": "model-plan",
+            "configMap": {
+                "name": model_plan_name(detector),
+                # What else is in it is the operator's own.
+                "items": [{"key": _PLAN_FILE, "path": _PLAN_FILE}],
+            },
+        },
+        {
+            "name": "management",
+            "secret": {
+                "secretName": management_name(detector),
+                "items": [{"key": TOKEN_KEY, "path": TOKEN_KEY}],
+            },
+        },
+        {"name": "state", "emptyDir": {"sizeLimit": _ROOM}},
         {"name": "tmp", "emptyDir": {"sizeLimit": "2Gi"}},
     ]
-    if secret := _credentials_secret(detector):
-        volumes.append({"name": "store-credentials", "secret": {"secretName": secret}})
+    credentials = credentials_volume("store-credentials", detector, artifacts_of(detector))
+    if credentials is not None:
+        volumes.append(dict(credentials))
+    backup = _backup_credentials(detector)
+    if backup is not None:
+        volumes.append(dict(backup))
     return volumes
 
 
-def _credentials_secret(detector: FraudDetector) -> str | None:
-    s3 = detector.spec.model.source.s3
-    return s3.credentials_secret if s3 is not None else None
+def _backup_credentials(detector: FraudDetector) -> dict[str, object] | None:
+    """What it takes to read the backup; None where there is none, or nothing is needed."""
+    backup = detector.spec.model.backup
+    return (
+        None if backup is None else credentials_volume(_BACKUP_VOLUME, detector, backup.destination)
+    )
 
 
 def _topology_spread(detector: FraudDetector) -> list[dict[str, Any]]:

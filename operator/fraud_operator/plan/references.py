@@ -10,12 +10,18 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from fraud_operator.api.frauddetector import FraudDetector
+from fraud_operator.api.stores import Place
+from fraud_operator.plan.store_location import ca_source, credentials_secret
+from fraud_scorer.artifact.plan import CA_FILE
 
 STORE_KEYS = (
     ("accessKeyID", "AWS_ACCESS_KEY_ID"),
     ("secretAccessKey", "AWS_SECRET_ACCESS_KEY"),
 )
-"""What a model store's Secret holds, each key in either spelling."""
+"""What the Secret of an S3 store holds, each key in either spelling."""
+
+GOOGLE_KEYS = (("key.json",),)
+"""What that of a bucket at Google holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +35,11 @@ class SecretReference:
 
 def references(detector: FraudDetector) -> Iterator[SecretReference]:
     """Every Secret that the spec names, each with the path of the field that names it."""
-    s3 = detector.spec.model.source.s3
-    if s3 is not None and s3.credentials_secret is not None:
-        yield SecretReference(
-            "spec.model.source.s3.credentialsSecret", s3.credentials_secret, STORE_KEYS
-        )
+    yield from _of_store("spec.model.source", detector.spec.model.source)
+    if detector.spec.model.artifacts is not None:
+        yield from _of_store("spec.model.artifacts", detector.spec.model.artifacts)
+    if (backup := detector.spec.model.backup) is not None:
+        yield from _of_store("spec.model.backup.destination", backup.destination)
     for index, secret in enumerate(detector.spec.scorer.image_pull_secrets or ()):
         yield SecretReference(f"spec.scorer.imagePullSecrets[{index}].name", secret.name)
     for index, variable in enumerate(detector.spec.scorer.extra_env or ()):
@@ -42,6 +48,16 @@ def references(detector: FraudDetector) -> Iterator[SecretReference]:
             yield SecretReference(
                 f"spec.scorer.extraEnv[{index}].valueFrom.secretKeyRef", ref.name, ((ref.key,),)
             )
+
+
+def _of_store(path: str, place: Place) -> Iterator[SecretReference]:
+    kind, keys = ("s3", STORE_KEYS) if place.s3 is not None else ("gcs", GOOGLE_KEYS)
+    if name := credentials_secret(place):
+        yield SecretReference(f"{path}.{kind}.credentialsSecret", name, keys)
+    authorities = ca_source(place)
+    if authorities is not None and authorities[0] == "Secret":
+        _, ca = authorities
+        yield SecretReference(f"{path}.{kind}.caBundle.secret", ca.name, ((ca.key or CA_FILE,),))
 
 
 def missing(

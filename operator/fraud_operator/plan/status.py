@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from fraud_operator.api.status import MOST_LISTED
-from fraud_operator.plan import conditions, findings, model_findings
+from fraud_operator.plan import conditions, findings, model_findings, rollout_findings
+from fraud_operator.plan.backup_status import backed_up, backup_status
 from fraud_operator.plan.children import endpoint, selector_text
 from fraud_operator.plan.conditions import Finding, Flip
 from fraud_operator.plan.deployment import starting_replicas
 from fraud_operator.plan.effective import Effective
 from fraud_operator.plan.image import Image
-from fraud_operator.plan.model import ModelDecision
+from fraud_operator.plan.model_status import model_status
 from fraud_operator.plan.pod_template import PodTemplate
+from fraud_operator.plan.release.decision import Decision
 from fraud_operator.plan.rollout import rollout
 from fraud_operator.plan.types import Inputs, Manifested
 
@@ -22,7 +23,7 @@ def status(
     effective: Effective,
     image: Image,
     template: PodTemplate,
-    model: ModelDecision,
+    model: Decision,
     deployment: Manifested | None,
     *,
     applied: bool,
@@ -31,7 +32,7 @@ def status(
     detector = inputs.detector
     before = list(detector.status.get("conditions", ()))
     was = conditions.previous(before)
-    verified = model_findings.model_verified(detector, model, was.get("ModelVerified"))
+    verified = model_findings.model_verified(inputs, effective, model, was.get("ModelVerified"))
     situation = findings.Situation(
         inputs=inputs,
         effective=effective,
@@ -51,44 +52,27 @@ def status(
         "Stalled": stalled,
         "ModelVerified": verified,
         "ModelStoreReachable": model_findings.store_reachable(
-            detector, model, was.get("ModelStoreReachable")
+            inputs, effective, model, was.get("ModelStoreReachable")
         ),
+        "RolloutHealthy": rollout_findings.rollout_healthy(model, effective),
         "ScorerAvailable": findings.scorer_available(situation),
         "UpgradeAvailable": findings.upgrade_available(situation),
     }
+    if backup := backed_up(inputs):
+        found["ModelBackedUp"] = backup
     if contended := findings.contended(situation):
         found["Contended"] = contended
     settled, flips = conditions.settle(before, found, detector.generation, inputs.now)
-    thresholds = model.target.active.thresholds if model.target else None
+    active = model.plan.active if model.plan is not None else None
+    thresholds = active.thresholds if active is not None else None
     return {
         "observedGeneration": detector.generation,
         "conditions": settled,
         "effective": effective.shown(image.name, thresholds),
-        "model": _model(model, detector.status.get("model", {})),
+        "model": model_status(inputs, effective, model),
+        **({"modelBackup": backup_status(inputs)} if backup else {}),
         "scorer": _scorer(inputs, effective, image, deployment),
     }, flips
-
-
-def _model(model: ModelDecision, before: Any) -> dict[str, Any]:
-    shown: dict[str, Any] = {}
-    if model.active is not None:
-        shown["activeVersion"] = model.active.version
-        shown["activeDigest"] = model.active.digest
-        shown["activeRevision"] = model.active.revision
-    if model.target is not None and model.changing:
-        shown["candidateVersion"] = model.target.active.version
-        shown["candidateDigest"] = model.target.active.digest
-    if model.last_known_good is not None:
-        shown["lastKnownGood"] = model.last_known_good.shown()
-    if model.store.listed and not model.store.reason:
-        available = [version.version for version in model.store.versions[:MOST_LISTED]]
-    else:
-        available = list(before.get("available", ()))
-    if available:
-        shown["available"] = available
-    if model.quarantine.entries:
-        shown["quarantined"] = [dict(entry) for entry in model.quarantine.entries]
-    return shown
 
 
 def _scorer(

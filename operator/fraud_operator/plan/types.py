@@ -9,10 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fraud_operator.api.frauddetector import FraudDetector
+from fraud_scorer.artifact.backup import BackupReport
+from fraud_scorer.artifact.digest import canonical_json, sha256_hex
 from fraud_scorer.artifact.manifest import Manifest
+from fraud_scorer.artifact.report import Report
+from fraud_scorer.artifact.verdict import Verdict
+
+if TYPE_CHECKING:
+    from fraud_operator.plan.release.decision import Decision
+    from fraud_operator.plan.release.record import Entry
 
 Manifested = dict[str, Any]
 """One Kubernetes object as plain JSON data."""
@@ -30,14 +38,48 @@ class OperatorDefaults:
 
 
 @dataclass(frozen=True, slots=True)
+class BareFile:
+    """The one model file of a version without a manifest, once two looks in a row found it the
+    same."""
+
+    path: str
+    """Relative to the store's prefix."""
+    size: int
+    etag: str
+    modified: str
+    """When it was written (RFC 3339): what such a version is ordered by."""
+
+
+@dataclass(frozen=True, slots=True)
 class StoreVersion:
-    """One published model version as the store lists it."""
+    """One published model version as the store lists it.
+
+    It has a manifest, or is a bare file, or has a problem; one that is still being uploaded is not
+    listed at all.
+    """
 
     version: str
     manifest: Manifest | None
     manifest_sha256: str = ""
     problem: str = ""
-    """Why `manifest` is None: what is wrong with it and what to do."""
+    """What is wrong with its manifest and what to do."""
+    bare: BareFile | None = None
+
+    @property
+    def source(self) -> str:
+        """What stands for its content, and changes when it is overwritten: the sha256 of the
+        manifest, or a digest of what the store says of a bare file. Empty where there is neither.
+        """
+        if self.bare is not None:
+            return sha256_hex(canonical_json([self.bare.path, self.bare.size, self.bare.etag]))
+        return self.manifest_sha256
+
+    @property
+    def published(self) -> str:
+        """When it was published (RFC 3339), as far as is known."""
+        if self.manifest is not None:
+            return self.manifest.created_at.isoformat()
+        return self.bare.modified if self.bare is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +93,69 @@ class StoreView:
     message: str = ""
     listed: bool = False
     """False until the store has been looked at once since the operator started."""
+    ledger: Sequence[Entry] = ()
+    """What lies under `.quarantine/` in the store of artifacts, as it was read last."""
+    ledger_problem: str = ""
+    """Why an entry could not be written there; empty where all were."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """A pod's explicit verdict on an artifact (its termination message)."""
+class PodState:
+    """One scorer pod, as it was last heard of on its management port."""
+
+    name: str
+    uid: str
+    ready: bool
+    serving: bool
+    """Whether it carries the label by which the Service finds it."""
+    report: Report | None = None
+    """The last one of this incarnation; None where it was never reached."""
+    unreached_seconds: float = 0.0
+    """For how long it has not answered; 0 where it did when it was asked last."""
+    problem: str = ""
+    """Why it was not reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What became of the Job that judges a version."""
 
     version: str
-    digest: str
-    reason: str
-    file: str
-    expected: str
-    actual: str
-    message: str
+    source: str
+    """What it judges: the sha256 of the manifest, or of a model file without one."""
+    key: str
+    """`fraud_scorer.artifact.verdict.proof_key` of it."""
+    attempt: int
+    state: Literal["Running", "Judged", "Inconclusive"]
+    verdict: Verdict | None = None
+    reason: str = ""
+    """Of an inconclusive end: Evicted, ImagePull, OutOfMemory, DeadlineExceeded, StoreUnreachable,
+    NoVerdict. Of one that runs: why it does not get on, where that is known."""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a person asked for with `kubectl fraud rollback|promote|abort|release|sync`."""
+
+    id: str
+    action: Literal["rollback", "promote", "abort", "release", "sync"]
+    version: str = ""
+    reason: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupRun:
+    """One run of a backup that has ended: with a report, or in trouble."""
+
     pod: str
+    job: str
+    """The CronJob: its name without the time of the run."""
+    ended: str
+    """RFC 3339."""
+    report: BackupReport | None = None
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +164,21 @@ class Observed:
 
     children: Mapping[ChildKey, Manifested] = field(default_factory=dict)
     pods: Sequence[Manifested] = ()
-    refusals: Sequence[Refusal] = ()
+    """Those that score."""
+    volumes: Sequence[Manifested] = ()
+    """Pods that give out a volume of models."""
+    scorers: Sequence[PodState] = ()
+    verifications: Sequence[Verification] = ()
+    backups: Sequence[BackupRun] = ()
+    """Those that have ended, the latest first."""
+    request: Request | None = None
+    token: str = field(default="", repr=False)
+    """What lets the operator in at its pods' management ports; empty: there is none yet."""
     problems: Mapping[str, str] = field(default_factory=dict)
     """By JSON path of the spec: references that do not resolve (a Secret that is not there), each
     with a message that says what to do. `references.references` says what to look for."""
+    damaged_blobs: Set[str] = frozenset()
+    """Digests (`sha256:...`) of proven bytes that the store has no more, or has damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +191,16 @@ class Desired:
     hold_replicas: int | None = None
     """Where the manifest leaves `spec.replicas` to an HPA: the number to start with, held by a
     field manager of its own until the HPA owns the field (a field nobody owns falls back to 1)."""
+    exact: bool = False
+    """It was decided from the very state that is there: written before anything else, and only onto
+    that state (a resourceVersion is the precondition). A later one is a conflict, and all is
+    decided anew."""
+    recorded: bool = False
+    """It follows from what an exact one records: left alone while that is not written."""
+    once: bool = False
+    """Made once, and left as it is afterwards."""
+    generated: Sequence[str] = ()
+    """Keys of a Secret that get random values when it is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +260,8 @@ class Plan:
     keep: Set[ChildKey] = frozenset()
     """Children that are neither applied nor pruned: all of them while the detector is suspended or
     its spec cannot be acted upon, some while a reference of theirs does not resolve."""
-    status_first: bool = False
-    """The status holds a decision (a quarantine) which must be in the API server before any object
-    is applied: where writing it fails, nothing is applied."""
+    release: Decision | None = None
+    """What was decided about models; None where nothing is decided (suspended, invalid)."""
 
     @property
     def lasting(self) -> Set[ChildKey]:

@@ -14,7 +14,7 @@ def made(spec):
     sizes = effective(one.spec)
     image = scorer_image(one, None, DEFAULTS)
     template = pod_template(one, sizes, image.name, DEFAULTS, None)
-    return deployment(one, sizes, image, template, "0123456789")
+    return deployment(one, sizes, image, template)
 
 
 @pytest.mark.parametrize(("case", "spec"), [("minimal", MINIMAL), ("full", FULL)])

@@ -37,7 +37,19 @@ def test_no_reasons_is_a_number_like_any_other():
 def test_everything_set():
     sizes = effective(detector(FULL).spec)
     assert sizes.shown("image", None) == {
-        "model": {"version": "v1", "syncInterval": "5m"},
+        "model": {
+            "version": "v1",
+            "syncInterval": "5m",
+            "verification": {
+                "goldenTolerance": "1e-9",
+                "maxScoreMilliseconds": 50,
+                "timeout": "10m",
+                "memory": "2Gi",
+                "signed": False,
+            },
+            "rollout": {"strategy": "Immediate", "maxDeclineShift": "0.05"},
+            "rollback": {"automatic": True, "historyLimit": 10},
+        },
         "scoring": {"thresholds": {"review": "0.40", "decline": "0.80"}, "reasons": 2},
         "capacity": {"transactionsPerDay": 10_000_000, "tpsBudget": 1_000},
         "scorer": {

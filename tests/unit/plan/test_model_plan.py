@@ -1,59 +1,63 @@
-"""The ConfigMap of model plans: what it holds, and that what was edited by hand is not believed."""
+"""The ConfigMap of the model plan: what it holds, and that edits by hand are not believed."""
 
-from fraud_operator.plan.model_plan import model_plan, recorded_plans
+import json
+
+import pytest
+
+from fraud_operator.plan.model_plan import Memory, memory, model_plan
 from fraud_scorer.artifact import plan as model_plans
 from tests.support.worlds import World, detector, listing
 
-
-def key(world: World) -> tuple[str, str]:
-    return ("ConfigMap", "card-payments-model-plan")
+KEY = ("ConfigMap", "card-payments-model-plan")
 
 
-def versions(world: World) -> list[str]:
-    data = world.children[key(world)]["data"].values()
-    return sorted(model_plans.decode(text).active.version for text in data)
+@pytest.fixture
+def world() -> World:
+    made = World()
+    made.settle()
+    return made
 
 
-def test_golden(golden):
-    world = World()
-    world.settle()
-    made = dict(world.children[key(world)])
+def test_golden(golden, world):
+    made = dict(world.children[KEY])
     made["metadata"].pop("generation")
     golden("model-plan-minimal", made)
 
 
-def test_it_holds_what_serves_and_what_there_is_to_go_back_to():
-    world = World()
-    for newest in (("v1",), ("v2", "v1"), ("v3", "v2", "v1")):
-        world.store = listing(*newest)
-        world.settle()
-    assert versions(world) == ["v2", "v3"]
-
-
-def test_it_holds_what_pods_of_an_older_roll_out_read():
-    world = World()
-    world.settle()
+def test_pods_read_what_serves_and_what_there_is_to_go_back_to(world):
     world.store = listing("v2", "v1")
-    world.step()
-    assert versions(world) == ["v1", "v2"]
-
-
-def test_it_reads_back_what_it_wrote():
-    world = World()
     world.settle()
-    plans = recorded_plans(detector(), world.children)
-    again = model_plan(detector(), plans.values())
-    assert again["data"] == world.children[key(world)]["data"]
+    plan = model_plans.decode(world.children[KEY]["data"]["plan.json"])
+    assert [one.version for one in plan.models] == ["v2", "v1"]
 
 
-def test_a_plan_edited_by_hand_is_not_believed_and_comes_back():
-    world = World()
+def test_it_reads_back_what_it_wrote(world):
+    known = memory(detector(), world.children)
+    assert known.record is not None
+    again = model_plan(detector(), known.plan, known.record)
+    assert again["data"] == world.children[KEY]["data"]
+
+
+@pytest.mark.parametrize("key", ["plan.json", "record.json"])
+def test_what_was_edited_by_hand_is_not_believed_and_comes_back(world, key):
+    world.store = listing("v2", "v1")
     world.settle()
-    before = dict(world.children[key(world)]["data"])
-    data = world.children[key(world)]["data"]
-    for name in data:
-        data[name] = data[name].replace("fraud-models", "other-models")
-    assert recorded_plans(detector(), world.children) == {}
+    data = world.children[KEY]["data"]
+    before = json.loads(data["plan.json"])
+    data[key] = data[key].replace('"v2"', '"evil"')[:-1]
+    known = memory(detector(), world.children)
+    assert (known.plan if key == "plan.json" else known.record) is None
     world.settle()
-    assert world.children[key(world)]["data"] == before
+    after = json.loads(world.children[KEY]["data"]["plan.json"])
+    assert after["active"] == before["active"]
+    assert after["serial"] >= before["serial"]
     assert world.pods_made == 1
+
+
+def test_a_plan_of_another_detector_is_not_believed(world):
+    other = {("ConfigMap", "other-model-plan"): world.children[KEY]}
+    assert memory(detector(name="other"), other).plan is None
+
+
+def test_there_is_nothing_to_remember_at_first():
+    assert memory(detector(), {}) == Memory()

@@ -17,6 +17,25 @@ def test_every_secret_that_the_spec_names():
     assert list(references(detector(MINIMAL))) == []
 
 
+def test_every_secret_of_the_stores():
+    model = {
+        "source": {"gcs": {"bucket": "models", "credentialsSecret": "google"}},
+        "artifacts": {
+            "s3": {
+                "bucket": "proven",
+                "credentialsSecret": "keys",
+                "caBundle": {"secret": {"name": "authorities"}},
+            }
+        },
+    }
+    found = {one.path: (one.name, one.keys) for one in references(detector({"model": model}))}
+    assert found == {
+        "spec.model.source.gcs.credentialsSecret": ("google", (("key.json",),)),
+        "spec.model.artifacts.s3.credentialsSecret": ("keys", STORE_KEYS),
+        "spec.model.artifacts.s3.caBundle.secret": ("authorities", (("ca.crt",),)),
+    }
+
+
 def test_the_keys_are_those_that_the_scorer_reads():
     assert STORE_KEYS == (credentials.ACCESS_KEY_NAMES, credentials.SECRET_KEY_NAMES)
 

@@ -33,20 +33,20 @@ def result(outcome, reason="", message="") -> ChildResult:
     return ChildResult("service", "Service", "card-payments-scorer", outcome, reason, message)
 
 
-def test_a_detector_comes_up_in_two_writes_and_one_event():
+def test_a_detector_comes_up_in_three_writes_and_one_event():
     world = World()
     assert kstatus(world) == "InProgress"
     world.step()
     assert kstatus(world) == "InProgress"
     assert world.condition("Ready")["status"] == "Unknown"
+    assert world.condition("ModelVerified")["reason"] == "Verifying"
     world.step()  # its Deployment is there, its pods are not ready
     world.settle()
     assert kstatus(world) == "Current"
-    assert world.status_writes == 2
+    assert world.status_writes == 3
     (event,) = world.events
     assert (event.type, event.reason) == ("Normal", "Serving")
     assert "Version v1 answers." in event.message
-    assert "was accepted by every pod that serves it." in event.message
     assert "Enough pods answer" in event.message
 
 
@@ -130,14 +130,17 @@ def test_scaled_to_zero_says_so():
     assert world.condition("Reconciling")["status"] == "False"
 
 
-def test_without_pods_nobody_is_said_to_prove_a_version():
+def test_without_pods_nobody_is_said_to_hold_a_new_version():
     world = settled(spec={**MINIMAL, "scorer": {"replicas": 0}})
-    verified = world.condition("ModelVerified")
-    assert (verified["status"], verified["reason"]) == ("Unknown", "NoPods")
-    assert "spec.scorer.replicas is 0" in verified["message"]
+    world.store = listing("v2", "v1")
+    world.settle()
+    healthy = world.condition("RolloutHealthy")
+    assert (healthy["status"], healthy["reason"]) == ("False", "PodsNotReady")
+    assert "there are no pods to prove it" in healthy["message"]
     world.change(scorer={"replicas": 1})
     world.settle()
-    assert world.condition("ModelVerified")["reason"] == "Proven"
+    assert world.condition("RolloutHealthy")["reason"] == "Settled"
+    assert world.serving() == "v2"
 
 
 def test_a_missing_reference_stalls_names_its_path_and_leaves_what_runs():
