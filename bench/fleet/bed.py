@@ -1,14 +1,17 @@
 """What a run stands on: a control plane of its own, kwok's nodes, and a model store.
 
 The control plane is an instance of tests/cluster in a state folder of the benchmark's: the clusters
-of tests and demo are left alone. kwok plays the kubelet, so a pod is ready as soon as it is
-scheduled. The model store is a real S3 API with one published version, which all detectors read.
+of tests and demo are left alone. kwok plays the kubelet (`stages`), so a pod is ready as soon as it
+is scheduled, and a version is proven as soon as its Job's pod is; stand-ins (`ports`) follow the
+plans that are pushed to pods. The model store is a real S3 API with one published version, which
+all detectors read.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -18,7 +21,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.fleet import usage
+from bench.fleet import stages, usage
+from fraud_operator.plan.pod_template import MANAGEMENT_PORT
 from fraud_scorer.artifact.manifest import Manifest
 from tests.cluster.api import Cluster
 from tests.cluster.control_plane import LOOPBACK, free_ports
@@ -100,11 +104,12 @@ def bed(*, keep: bool = False) -> Iterator[Bed]:
         folder = cluster.kubeconfig.parent
         processes = Processes(folder)
         _install_crd(cluster)
-        with step(f"{NODES} nodes of kwok"):
-            _start_kwok(kwok, cluster, processes)
         with step("a model store"):
             endpoint = _start_store(versitygw, folder, processes)
             published = _publish(endpoint)
+        with step(f"{NODES} nodes of kwok"):
+            _start_ports(processes)
+            _start_kwok(kwok, cluster, processes, stages.config(published))
         yield Bed(cluster, folder, endpoint, published)
     finally:
         if not keep:
@@ -117,19 +122,31 @@ def _install_crd(cluster: Cluster) -> None:
     cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", crds)
 
 
-def _start_kwok(kwok: Path, cluster: Cluster, processes: Processes) -> None:
+def _start_ports(processes: Processes) -> None:
+    """In the repository, whose modules it is made of."""
+    processes.start(
+        "ports", [sys.executable, "-m", "bench.fleet.ports"], env={"PYTHONPATH": str(ROOT)}
+    )
+    health = f"http://{LOOPBACK}:{MANAGEMENT_PORT}/health"
+    processes.wait_ready("ports", lambda: _answers(health), _PATIENCE_SECONDS)
+
+
+def _start_kwok(kwok: Path, cluster: Cluster, processes: Processes, of_pods: str) -> None:
     config = cluster.kubeconfig_for("kwok", ["system:masters"])
+    stages_file = cluster.kubeconfig.parent / "kwok-stages.yaml"
+    stages_file.write_text(of_pods)
     (port,) = free_ports(1)
     processes.start(
         "kwok",
         [
             kwok,
             f"--kubeconfig={config}",
+            f"--config={stages_file}",
             "--manage-all-nodes=false",
             f"--manage-nodes-with-annotation-selector={TAINT}=fake",
             # Without leases of their own the nodes flap under load.
             "--node-lease-duration-seconds=40",
-            "--cidr=10.64.0.0/10",
+            f"--cidr={stages.CIDR}",
             f"--server-address={LOOPBACK}:{port}",
         ],
     )

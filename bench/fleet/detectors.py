@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from bench.fleet.bed import PREFIX, SECRET, TAINT, VERSION, Bed
 from fraud_operator.api.frauddetector import FraudDetector
-from fraud_operator.plan.detector import plan
+from fraud_operator.cli.planning.foresight import followed_through
 from fraud_operator.plan.types import (
     Inputs,
     Observed,
@@ -20,6 +20,8 @@ from fraud_operator.plan.types import (
 )
 from fraud_operator.runtime.kinds import FRAUD_DETECTOR
 from fraud_operator.runtime.kube import HttpKube
+from fraud_scorer.artifact.digest import sha256_hex
+from fraud_scorer.artifact.manifest import encode
 from tests.support.bucket import BUCKET
 from tests.support.process import SCORER_IMAGE
 
@@ -71,8 +73,9 @@ async def create(kube: HttpKube, bed: Bed, namespace: str, count: int) -> list[O
 
 
 def children(bed: Bed, detectors: Sequence[Mapping[str, Any]]) -> list[Object]:
-    """Every object that the operator would apply for these detectors, in its order."""
-    versions = (StoreVersion(VERSION, bed.published, "0" * 64),)
+    """Every object that the operator would make for these detectors, in its order; the Job that
+    proves the version among them, which is gone afterwards."""
+    versions = (StoreVersion(VERSION, bed.published, sha256_hex(encode(bed.published))),)
     view = StoreView(versions, listed=True)
     now = datetime.now(UTC)
     found: list[Object] = []
@@ -80,7 +83,7 @@ def children(bed: Bed, detectors: Sequence[Mapping[str, Any]]) -> list[Object]:
         inputs = Inputs(
             FraudDetector.parse(obj), Observed(), view, OperatorDefaults(SCORER_IMAGE), now
         )
-        found += [desired.manifest for desired in plan(inputs).objects]
+        found += [desired.manifest for desired in followed_through(inputs)[0].objects]
     return found
 
 

@@ -23,8 +23,11 @@ from fraud_operator.apply.applier import Applier
 from fraud_operator.apply.contention import Contention
 from fraud_operator.controller import Controller
 from fraud_operator.kopf_app import EventSource
-from fraud_operator.models.source import Identities
-from fraud_operator.models.stores import ModelStores, warm_up
+from fraud_operator.models.clients import warm_up
+from fraud_operator.models.fleet import Fleet
+from fraud_operator.models.identities import Exchanges, Identities
+from fraud_operator.models.stores import ModelStores
+from fraud_operator.observe.management import Tokens
 from fraud_operator.observe.observer import Observer
 from fraud_operator.observe.relist import Relist
 from fraud_operator.observe.secrets import Secrets
@@ -169,7 +172,7 @@ class _Process:
     async def lead_until(self, stop: asyncio.Event) -> None:
         """Take the Lease and reconcile while it is ours, again and again."""
         if not self.settings.leader_election:
-            await self._reconcile_all(self.kube, stop)
+            await self._reconcile_all(self.kube, stop, lambda: None)
             return
         lease = Lease(
             self.kube, self.lease_namespace, self.settings.lease_name, self.settings.identity
@@ -178,7 +181,7 @@ class _Process:
         while await _unless(stop, self._acquire(lease)):
             kube = self.kube.guarded(lease.check)
             working = asyncio.create_task(
-                self._look_again(kube, stop) if led_before else self._reconcile_all(kube, stop),
+                self._reconcile_all(kube, stop, lease.check, look_first=led_before),
                 name="reconcile",
             )
             led_before = True
@@ -204,24 +207,40 @@ class _Process:
                 " --leader-election=false"
             ) from None
 
-    async def _look_again(self, kube: HttpKube, stop: asyncio.Event) -> None:
-        """A term after one that was lost: mostly because the API server was away, and then the
-        watches have missed something and may not be back yet."""
-        await self.complete_view()
-        await self._reconcile_all(kube, stop)
+    async def _reconcile_all(
+        self,
+        kube: HttpKube,
+        stop: asyncio.Event,
+        may_write: Callable[[], None],
+        *,
+        look_first: bool = False,
+    ) -> None:
+        """One term as the leader. Nothing of an earlier term is known here but the view.
 
-    async def _reconcile_all(self, kube: HttpKube, stop: asyncio.Event) -> None:
-        """One term as the leader. Nothing of an earlier term is known here but the view."""
+        A term was lost mostly because the API server was away, and then the watches have missed
+        something and may not be back yet: `look_first` makes the view complete.
+        """
+        if look_first:
+            await self.complete_view()
         executor = ThreadPoolExecutor(self.settings.store_threads, "model-store")
         executor.submit(warm_up)
         secrets = Secrets(kube)
-        identities = Identities(kube, secrets, sts_endpoint=self.settings.sts_endpoint)
+        given = self.settings
+        exchanges = Exchanges(
+            given.sts_endpoint,
+            given.google_sts_endpoint,
+            given.google_iam_endpoint,
+            given.google_provider,
+        )
+        identities = Identities(kube, secrets, exchanges=exchanges)
         stores = ModelStores(identities, executor, self.queue.add)
+        fleet = Fleet(self.queue.hurry, may_push=may_write)
         controller = Controller(
             kube=kube,
             store=self.store,
-            observer=Observer(self.store, secrets),
+            observer=Observer(self.store, secrets, Tokens(kube), fleet),
             stores=stores,
+            fleet=fleet,
             applier=Applier(kube, self.store, Contention()),
             recorder=Recorder(kube, self.settings.identity),
             defaults=OperatorDefaults(self.settings.scorer_image, self.settings.image_pull_policy),
@@ -238,6 +257,7 @@ class _Process:
                 stop=stop,
             )
         finally:
+            await fleet.close()
             await stores.close()
             executor.shutdown(wait=False, cancel_futures=True)
 

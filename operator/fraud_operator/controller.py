@@ -1,9 +1,12 @@
 """The reconcile loop: one detector at a time, read from top to bottom.
 
-    observe -> plan (pure) -> [status, where it must come first] -> apply -> prune -> status, Events
+    observe -> plan (pure) -> model plan and record -> pods are told -> apply the rest
+            -> pods in and out of the Service -> the store's ledger -> prune -> status, Events
 
-Nothing is decided here. Each step may fail; what is done stays done, and the next round begins from
-what is there, so a crash between any two writes ends in the same place.
+Nothing is decided here. Model plan and record are written first and in one write, onto the very
+state that they were decided from: whoever decided from an older one (a former leader that was
+paused) fails there, before anybody is told anything. Each step may fail; what is done stays done,
+and the next round begins from what is there, so a crash between any two ends in the same place.
 """
 
 from __future__ import annotations
@@ -18,13 +21,16 @@ from typing import Any
 from fraud_operator.api.frauddetector import FraudDetector, InvalidSpec
 from fraud_operator.apply.applier import Applied, Applier
 from fraud_operator.apply.prune import prune
+from fraud_operator.apply.serving import set_serving
 from fraud_operator.apply.status import write_status
-from fraud_operator.models.source import source_of
+from fraud_operator.models.fleet import Fleet
+from fraud_operator.models.source import source_of, wanted_versions
 from fraud_operator.models.stores import ModelStores
-from fraud_operator.observe.observer import Observer
+from fraud_operator.observe.observer import Observer, is_waiting
 from fraud_operator.observe.store import Key, ObjectStore
 from fraud_operator.plan.conditions import holds
 from fraud_operator.plan.detector import plan, plan_invalid
+from fraud_operator.plan.model_volume import are_available
 from fraud_operator.plan.types import (
     Event,
     Inputs,
@@ -44,6 +50,8 @@ log = logging.getLogger(__name__)
 _RECHECK_SECONDS = 15.0
 _BEHIND_SECONDS = 1.0
 _SILENT_SECONDS = 10.0
+_HEARD_SECONDS = 1.0
+"""Within which a pod answers, or is known to be silent."""
 
 
 class Incomplete(Exception):
@@ -58,6 +66,7 @@ class Controller:
     store: ObjectStore
     observer: Observer
     stores: ModelStores
+    fleet: Fleet
     applier: Applier
     recorder: Recorder
     defaults: OperatorDefaults
@@ -107,57 +116,96 @@ class Controller:
             await self._publish(obj, plan_invalid(obj, error, self.now()))
             return None
 
-        observed = await self.observer.look(key, detector)
+        observed = await self.observer.look(key, detector, obj)
         view = self._look_at_store(key, detector, observed)
         inputs = Inputs(detector, observed, view, self.defaults, self.now())
         wanted = plan(inputs)
 
-        if wanted.status_first:
-            obj = await self._publish(obj, wanted)
-            inputs = replace(inputs, detector=FraudDetector.parse(obj))
-            wanted = plan(inputs)
-        applied = await self.applier.apply(key, detector.uid, wanted.objects, observed.children)
+        applied = await self.applier.apply(
+            key,
+            detector.uid,
+            wanted.objects,
+            observed.children,
+            persisted=lambda: self._tell_pods(key, wanted, observed),
+        )
+        await self._carry_out(key, obj, wanted, observed, applied)
         if applied.complete:
             await prune(self.kube, self.store, key, detector.uid, observed.children, wanted.lasting)
         else:
             wanted = plan(replace(inputs, results=applied.results))
         if self._may_be_silent(detector, observed, wanted, applied):
             return _SILENT_SECONDS
+        if _is_about_to_hear(observed, wanted, applied):
+            return _HEARD_SECONDS
         await self._publish(obj, wanted, applied.events)
 
         _complain(applied)
         # Nobody tells us when a missing Secret appears, or when somebody else's object goes.
-        waits = observed.problems or applied.foreign
+        waits = observed.problems or applied.foreign or any(map(is_waiting, observed.pods))
         recheck = _RECHECK_SECONDS if waits else None
         return _earliest(wanted.requeue_after, applied.again_after, recheck)
+
+    def _tell_pods(self, key: Key, wanted: Plan, observed: Observed) -> None:
+        """The plan is persisted: whoever reads it anew finds it, so pods may be told."""
+        if wanted.release is not None and wanted.release.plan is not None:
+            self.fleet.follow(key, wanted.release.plan, observed.token)
+
+    async def _carry_out(
+        self,
+        key: Key,
+        obj: Mapping[str, Any],
+        wanted: Plan,
+        observed: Observed,
+        applied: Applied,
+    ) -> None:
+        """What else was decided about models, once that is persisted."""
+        release = wanted.release
+        if release is None or not applied.persisted:
+            return
+        if applied.wrote:
+            await self._record(obj, release.events)
+        await set_serving(
+            self.kube,
+            self.store,
+            observed.pods,
+            isolate=release.isolate,
+            restore=release.restore,
+        )
+        self.stores.record(key, release.ledger)
 
     def _look_at_store(self, key: Key, detector: FraudDetector, observed: Observed) -> StoreView:
         """What is known of the model store; a detector that is suspended is not looked up."""
         if detector.spec.suspend:
             self.stores.forget(key)
+            self.fleet.forget(key)
             return StoreView()
-        view = self.stores.follow(key, source_of(detector))
+        if not (are_available(detector, observed) or self.stores.follows(key)):
+            return StoreView()  # on its way: to find it away would be no news
+        view = self.stores.follow(key, source_of(detector), wanted_versions(detector))
         if view.reason == CredentialsMissing.reason and not observed.problems:
             self.stores.wake(key)
+        if observed.request is not None and observed.request.action == "sync":
+            self.stores.look_now(key, observed.request.id)
         return view
 
     def _may_be_silent(
         self, detector: FraudDetector, observed: Observed, wanted: Plan, applied: Applied
     ) -> bool:
         """Whether the first words about a detector can wait, because there is more to do and all
-        that they would say is that its pods are on the way."""
+        that they would say is that its model is being verified, or its pods are on the way."""
         if self.behind() < _BEHIND_SECONDS or detector.status.get("conditions"):
             return False
-        eventful = applied.events or wanted.events or not applied.complete
+        trouble = any(event.type == "Warning" for event in wanted.events)
+        eventful = applied.events or trouble or not applied.complete
         if eventful or holds(wanted.status.get("conditions", ()), "Stalled", detector.generation):
             return False
-        deployments = [
-            one.manifest for one in wanted.objects if one.manifest["kind"] == "Deployment"
+        made = [
+            observed.children.get(child)
+            for child in wanted.lasting
+            if child[0] in ("Deployment", "Job")
         ]
-        if not deployments:
-            return False
-        made = observed.children.get(("Deployment", deployments[0]["metadata"]["name"]))
-        return made is None or self._age(made) < _SILENT_SECONDS
+        young = (one is None or self._age(one) < _SILENT_SECONDS for one in made)
+        return bool(made) and all(young)
 
     def _age(self, obj: Mapping[str, Any]) -> float:
         created = datetime.fromisoformat(obj["metadata"]["creationTimestamp"])
@@ -166,6 +214,7 @@ class Controller:
     def _forget(self, key: Key) -> None:
         """The garbage collector takes the children; nothing else is left of a detector but this."""
         self.stores.forget(key)
+        self.fleet.forget(key)
         self.applier.forget(key)
 
     async def _publish(
@@ -183,6 +232,17 @@ class Controller:
         for event in events:
             log.info("%s: %s", event.reason, event.message)
             await self.recorder.record(obj, event)
+
+
+def _is_about_to_hear(observed: Observed, wanted: Plan, applied: Applied) -> bool:
+    """Whether pods were told something and will have answered in a moment: what is said now would
+    be another thing then, and the same as before where only the operator was started anew."""
+    release = wanted.release
+    if release is None or release.plan is None or not observed.token or not applied.complete:
+        return False
+    return not applied.events and any(
+        pod.report is None and pod.unreached_seconds < _HEARD_SECONDS for pod in observed.scorers
+    )
 
 
 def _complain(applied: Applied) -> None:

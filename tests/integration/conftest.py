@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tests.cluster import Cluster
     from tests.support.bucket import Bucket
     from tests.support.process import Installation, Operator
+    from tests.support.virtual_node import VirtualNode
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,11 +58,19 @@ def bucket() -> Iterator[Bucket]:
 
 
 @pytest.fixture
-def installation(crds: Cluster, namespace: str, tmp_path: Path) -> Installation:
-    """Everything that the operator needs in a namespace, but no process yet."""
+def node(crds: Cluster, namespace: str, tmp_path: Path) -> Iterator[VirtualNode]:
+    """What becomes of pods in the namespace of the installation."""
     from tests.support.process import installed
+    from tests.support.virtual_node import virtual_node
 
-    return installed(crds, namespace, tmp_path)
+    with virtual_node(installed(crds, namespace, tmp_path)) as node:
+        yield node
+
+
+@pytest.fixture
+def installation(node: VirtualNode) -> Installation:
+    """Everything that the operator needs in a namespace, but no process yet."""
+    return node.at
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from tests.support.process import Installation, Operator, wait_for
 from tests.support.rough_api import RoughApi, rough_api
 
 CHILDREN = ("serviceaccount", "configmap", "service", "deployment", "poddisruptionbudget")
-MOST_A_SECOND = 10.0
-"""Requests of an operator that is refused: eight watches, lists, a Lease and one detector."""
+MOST_A_SECOND = 15.0
+"""Requests of an operator that is refused: a dozen watches, lists, a Lease and one detector."""
 
 CATCH_UP = 15.0
 """Seconds within which what was missed is done, however long the server was away: a try at the

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from fraud_operator.plan.detector import plan
+from fraud_operator.cli.planning.foresight import followed_through
 from tests.cluster import Cluster
 from tests.support.worlds import FULL, MINIMAL, inputs
 
@@ -35,7 +35,7 @@ def test_every_child(control_plane: Cluster, namespace: str, spec) -> None:
         "label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted",
         "pod-security.kubernetes.io/warn=restricted",
     )  # fmt: skip
-    for one in plan(inputs(spec)).objects:
+    for one in followed_through(inputs(spec))[0].objects:
         manifest = json.loads(json.dumps(one.manifest))
         manifest["metadata"]["namespace"] = namespace
         said = control_plane.kubectl(
@@ -51,20 +51,19 @@ def test_pods_of_the_template_are_admitted_where_only_restricted_ones_are(
     control_plane.kubectl(
         "label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted"
     )
-    (deployment,) = [
-        one.manifest for one in plan(inputs(FULL)).objects if one.manifest["kind"] == "Deployment"
-    ]
-    template = deployment["spec"]["template"]
-    template["spec"].pop("priorityClassName")  # there is none of that name here
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {**template["metadata"], "name": "a", "namespace": namespace},
-        "spec": template["spec"],
-    }
-    said = control_plane.kubectl(
-        "create", "-f", "-", "--dry-run=server", input=json.dumps(pod), check=False
-    )
-    assert "violates PodSecurity" not in said
-    # The pod's ServiceAccount is not there, and that is the only complaint.
-    assert "created" in said or "serviceaccount" in said
+    made = {one.manifest["kind"]: one.manifest for one in followed_through(inputs(FULL))[0].objects}
+    for kind in ("Deployment", "Job"):
+        template = made[kind]["spec"]["template"]
+        template["spec"].pop("priorityClassName", None)  # there is none of that name here
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {**template["metadata"], "name": "a", "namespace": namespace},
+            "spec": template["spec"],
+        }
+        said = control_plane.kubectl(
+            "create", "-f", "-", "--dry-run=server", input=json.dumps(pod), check=False
+        )
+        assert "violates PodSecurity" not in said, kind
+        # The pod's ServiceAccount is not there, and that is the only complaint.
+        assert "created" in said or "serviceaccount" in said, kind

@@ -13,8 +13,8 @@ import pytest
 from tests.cluster import Cluster
 from tests.support.bucket import Bucket
 from tests.support.fraud_cli import FraudCli, fraud_cli
-from tests.support.kubelet import make_ready
 from tests.support.process import Installation, Operator, wait_for
+from tests.support.virtual_node import VirtualNode
 
 
 @pytest.fixture
@@ -23,15 +23,22 @@ def fraud(crds: Cluster, namespace: str) -> FraudCli:
 
 
 def test_a_life_by_its_exit_statuses(
-    installation: Installation, operator: Operator, bucket: Bucket, fraud: FraudCli
+    installation: Installation,
+    node: VirtualNode,
+    operator: Operator,
+    bucket: Bucket,
+    fraud: FraudCli,
 ) -> None:
+    node.new = lambda pod: setattr(pod, "ready", False)
     installation.apply(bucket.detector())
     wait_for("the Deployment", lambda: installation.get("deployment", "cards-scorer"))
     starting = fraud("status", "cards")
     assert starting.code == 3, starting
     assert "✗ Deployment/cards-scorer" in starting.out
 
-    make_ready(installation, "cards", 2)
+    wait_for("both pods", lambda: len(node.pods) == 2)
+    for pod in node.pods.values():
+        pod.ready = True
     installation.kubectl("wait", "frauddetector/cards", "--for=condition=Ready", "--timeout=60s")
     ready = fraud("status", "cards")
     assert (ready.code, ready.err) == (0, "")

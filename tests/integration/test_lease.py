@@ -162,7 +162,12 @@ def test_a_leader_killed_in_the_middle_of_much_work_leaves_nothing_undone_or_don
     wait_for("the standby leads", standby.leads, seconds=60)
     kinds = ("deployments", "services", "serviceaccounts", "poddisruptionbudgets", "configmaps")
     for kind in kinds:
-        wait_for(f"all {kind}", lambda: made(kind) == len(names), seconds=60)  # noqa: B023
+        of_one = 2 if kind == "services" else 1  # the scorers', and that of siblings
+        wait_for(
+            f"all {kind}",
+            lambda: made(kind) == of_one * len(names),  # noqa: B023
+            seconds=60,
+        )
     # A write that the leader did not see answered may have taken effect: that is not done again.
     applied = Counter(
         (one.resource, one.name)
@@ -171,4 +176,6 @@ def test_a_leader_killed_in_the_middle_of_much_work_leaves_nothing_undone_or_don
         if one.code < 300
     )
     assert len(applied) > (len(kinds) - 1) * len(names)
-    assert [what for what, times in applied.items() if times > 1] == []
+    # The model plan is written when a version is found, and when it is proven.
+    most = {"configmaps": 2}
+    assert [what for what, times in applied.items() if times > most.get(what[0], 1)] == []

@@ -6,6 +6,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.cluster.audit import AuditLog
 from tests.support.bucket import Bucket
 from tests.support.closing import say
 from tests.support.process import Installation, installed, wait_for
+from tests.support.virtual_node import virtual_node
 
 FOREIGN = 8_000
 MOST_MEGABYTES_MORE = 10.0
@@ -56,7 +58,11 @@ def test_a_list_of_namespaces_and_no_secret_of_another_one(
     for where in (namespace, *others):
         text = json.dumps(bucket.detector())
         crds.kubectl("-n", where, "apply", "--filename=-", input=text)
-    with at.operator("operator", f"--namespaces={namespace},{poor}") as operator:
+    with (
+        virtual_node(at),
+        virtual_node(replace(at, namespace=poor)),
+        at.operator("operator", f"--namespaces={namespace},{poor}") as operator,
+    ):
         operator.wait_to_lead()
         wait_for("the first one's pods", lambda: at.get("deployment", "cards-scorer"))
         stalled = wait_for(
@@ -75,7 +81,11 @@ def test_a_list_of_namespaces_and_no_secret_of_another_one(
         assert {one.namespace for one in asked if one.resource} == {namespace, poor}
         assert [one for one in asked if one.refused] == []
         reads = {(one.verb, one.namespace, one.name) for one in asked if one.resource == "secrets"}
-        assert reads == {("get", namespace, "model-store"), ("get", poor, "model-store")}
+        assert reads == {
+            ("get", where, name)
+            for where in (namespace, poor)
+            for name in ("model-store", "cards-management")
+        } | {("create", where, "cards-management") for where in (namespace, poor)}
 
         # What one team lacks, it can give itself, and nothing else has to be done.
         crds.kubectl("-n", poor, "apply", "--filename=-", input=json.dumps(bucket.secret()))

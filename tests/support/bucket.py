@@ -11,7 +11,10 @@ from typing import Any
 import boto3
 from moto.server import ThreadedMotoServer
 
+from fraud_operator.plan.release.record import Entry
+from fraud_scorer.artifact import layout
 from fraud_scorer.artifact import manifest as manifests
+from fraud_scorer.artifact.digest import canonical_json
 from fraud_scorer.artifact.manifest import (
     Engine,
     Feature,
@@ -96,6 +99,26 @@ class Bucket:
         """Put a version there."""
         created = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day)
         return put_version(self.client, prefix, "cards", version, created)
+
+    def quarantine(self, prefix: str, manifest: Manifest) -> None:
+        """Another detector that shares the store finds the version bad."""
+        entry = Entry(
+            digest=manifest.digest,
+            version=manifest.version,
+            reason="GoldenMismatch",
+            message="it computes something else",
+            since="2026-01-01T00:00:00Z",
+        )
+        self.client.put_object(
+            Bucket=BUCKET,
+            Key=prefix + layout.quarantine_entry(manifest.digest, manifest.version),
+            Body=canonical_json(entry),
+        )
+
+    def has(self, key: str) -> bool:
+        """Whether there is such an object."""
+        found = self.client.list_objects_v2(Bucket=BUCKET, Prefix=key)
+        return any(one["Key"] == key for one in found.get("Contents", ()))
 
     def secret(self, name: str = "model-store") -> dict[str, Any]:
         """The Secret that lets in."""

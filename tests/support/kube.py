@@ -34,7 +34,11 @@ _LIST_KEYS: dict[str, tuple[str, ...]] = {
 }
 _DEFAULTS = {"protocol": "TCP"}
 _ATOMIC = frozenset({"selector", "matchLabels", "nodeSelector"})
-_OF_THE_MOMENT = frozenset({"lastTransitionTime", "since", "uid"})
+_OF_THE_MOMENT = frozenset(
+    {"lastTransitionTime", "since", "activeSince", "at", "withdrawnAt", "uid", "volumeToken"}
+)
+_NUMBERS = frozenset({"serial", "checksum", "revision"})
+"""Of plans: how many steps it took to get there."""
 
 
 class Crash(BaseException):
@@ -143,6 +147,22 @@ class FakeKube:
             write.changed = True
             return self._written(id_, write)
 
+    async def patch_labels(
+        self, kind: Kind, namespace: str, name: str, labels: Mapping[str, str | None], *, uid: str
+    ) -> Object:
+        id_ = (kind.kind, namespace, name)
+        with self._writing("label", kind, name) as write:
+            stored = self._existing(id_)
+            if stored.uid != uid:
+                raise Conflict(409, "Conflict", "uid mismatch", f"label {name}")
+            for key, value in labels.items():
+                path = ("f:metadata", "f:labels", f"f:{key}")
+                write.changed |= stored.leaves.get(path) != value
+                stored.leaves.pop(path, None)
+                if value is not None:
+                    stored.leaves[path] = value
+            return self._written(id_, write)
+
     async def update(self, manifest: Mapping[str, Any], *, deadline: float) -> Object:
         kind, meta = kind_of(manifest), manifest["metadata"]
         id_ = (kind.kind, meta["namespace"], meta["name"])
@@ -230,14 +250,18 @@ class FakeKube:
 
     def state(self) -> dict[Id, Any]:
         """What two lives are compared by: fields, their owners and detectors' status, but neither
-        Events nor uids, versions and times."""
+        Events nor uids, versions, times and the numbers of plans."""
         found = {}
-        for id_, stored in self.objects.items():
+        kept = itertools.count()
+        for id_, stored in sorted(self.objects.items()):
             if id_[0] == "Event":
                 continue
+            if id_[0] == "ControllerRevision":  # named by a serial
+                id_ = (id_[0], id_[1], f"number {next(kept)}")
             managers = {name: sorted(paths) for name, paths in stored.managers.items() if paths}
             status = stored.status if stored.kind == FRAUD_DETECTOR else None
-            text = json.dumps([_nested(stored.leaves), status, sorted(managers.items())])
+            fields = _unpacked(_nested(stored.leaves))
+            text = json.dumps([fields, status, sorted(managers.items())])
             found[id_] = json.loads(text, object_hook=_timeless)
         return found
 
@@ -437,5 +461,26 @@ def _spec_of(flat: Mapping[Path, Any]) -> dict[Path, Any]:
     return {path: value for path, value in flat.items() if path[0] == "f:spec"}
 
 
+def _unpacked(obj: Object) -> Object:
+    """With JSON that is kept as text as what it says; without what is random, and without the hash
+    of what has times in it."""
+    data = {key: value for key, value in (obj.get("data") or {}).items() if key != "token"}
+    texts = {key: json.loads(data[key]) for key in ("record.json", "plan.json") if key in data}
+    if not data or "metadata" not in obj:
+        return {key: value for key, value in obj.items() if key != "data"}
+    meta = obj["metadata"]
+    annotations = {
+        key: value
+        for key, value in (meta.get("annotations") or {}).items()
+        if key != "fraudops.io/applied-hash"
+    }
+    return {**obj, "data": {**data, **texts}, "metadata": {**meta, "annotations": annotations}}
+
+
 def _timeless(obj: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in obj.items() if key not in _OF_THE_MOMENT}
+    return {
+        key: value
+        for key, value in obj.items()
+        if key not in _OF_THE_MOMENT
+        and not (key in _NUMBERS and (isinstance(value, int) or key == "checksum"))
+    }

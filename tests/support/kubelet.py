@@ -12,12 +12,11 @@ from tests.support.process import Installation, wait_for
 
 
 def make_ready(at: Installation, detector: str, count: int) -> None:
-    """Wait for that many pods of the detector, and say that they are ready."""
+    """Wait for that many scorer pods of the detector, and say that they are ready."""
 
     def pods() -> list[dict[str, Any]] | None:
-        text = at.kubectl(
-            "get", "pods", "--output=json", f"--selector=fraudops.io/detector={detector}"
-        )
+        scorers = f"fraudops.io/detector={detector},app.kubernetes.io/name=fraud-scorer"
+        text = at.kubectl("get", "pods", "--output=json", f"--selector={scorers}")
         found = [
             pod for pod in json.loads(text)["items"] if "deletionTimestamp" not in pod["metadata"]
         ]

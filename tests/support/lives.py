@@ -7,13 +7,15 @@ answers something else than it should.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fraud_operator.plan.release.record import Entry
 from fraud_operator.runtime import kinds
 from tests.support.kube import Crash, Id, Write, refusal
-from tests.support.world import NAME, NAMESPACE, SCORER, World, detector, version
+from tests.support.world import KEY, NAME, NAMESPACE, SCORER, World, detector, version
 
 Step = Callable[[World], None]
 _PAUSE_SECONDS = 400.0
@@ -60,6 +62,56 @@ def release_damaged(world: World) -> None:
 
 def withdraw(world: World) -> None:
     world.publish(version("v1"))
+
+
+def release_unfit(world: World) -> None:
+    """Verification finds nothing wrong, and every pod does."""
+    for pod in world.pods.values():
+        pod.refused["v4"] = "GoldenMismatch"
+    world.publish(version("v4", day=4), version("v2", day=2), version("v1"))
+
+
+def silence_a_pod(world: World) -> None:
+    for name in sorted(world.pods)[:1]:
+        world.pods[name].hangs = True
+
+
+def let_pods_speak(world: World) -> None:
+    for pod in world.pods.values():
+        pod.hangs = False
+    world.queue.add(KEY)
+
+
+def refuse_elsewhere(world: World) -> None:
+    """Another detector that shares the store found the second version bad."""
+    manifest = version("v2", day=2).manifest
+    assert manifest is not None
+    world.ledger["v2"] = Entry(
+        digest=manifest.digest,
+        version="v2",
+        reason="GoldenMismatch",
+        message="it computes something else",
+        since="2026-01-01T00:00:00Z",
+    )
+    world.queue.add(KEY)
+
+
+def go_back(world: World) -> None:
+    """A person asks for what served before."""
+
+    def ask(obj: dict[str, Any]) -> None:
+        before = (obj["metadata"].get("annotations") or {}).get("fraudops.io/request", "")
+        text = json.dumps({"id": f"{len(before)}", "action": "rollback", "by": "somebody"})
+        obj["metadata"].setdefault("annotations", {})["fraudops.io/request"] = text
+
+    if exists(world):
+        world.edit(kinds.FRAUD_DETECTOR, NAME, ask, "kubectl-fraud")
+
+
+def lose_the_plan(world: World) -> None:
+    """Somebody deletes the operator's own memory."""
+    if ("ConfigMap", f"{NAME}-model-plan") in world.children():
+        world.kube.remove(kinds.CONFIG_MAP, NAMESPACE, f"{NAME}-model-plan")
 
 
 def scale_by_hand(world: World) -> None:
@@ -121,12 +173,25 @@ def recreate(world: World) -> None:
 
 STEPS: Sequence[Step] = (
     create, create_autoscaled, scale, reshape, autoscale, stop_autoscaling, release,
-    release_damaged, withdraw, scale_by_hand, lose_a_child, misspell, name_a_missing_secret,
+    release_damaged, release_unfit, silence_a_pod, let_pods_speak, go_back, lose_the_plan,
+    refuse_elsewhere,
+    withdraw, scale_by_hand, lose_a_child, misspell, name_a_missing_secret,
     make_the_secret, suspend, resume, delete, recreate,
 )  # fmt: skip
 
 LIVES: dict[str, tuple[Step, ...]] = {
     "models": (create, release, release_damaged, delete),
+    "withdrawals": (
+        create,
+        release,
+        silence_a_pod,
+        refuse_elsewhere,
+        let_pods_speak,
+        release_unfit,
+        delete,
+    ),
+    "people": (create, release, go_back, release_unfit, go_back, delete),
+    "memory": (create, release, lose_the_plan, release_damaged, delete),
     "scaling": (create, scale, autoscale, stop_autoscaling, delete),
     "autoscaled": (create_autoscaled, scale_by_hand, lose_a_child, stop_autoscaling, delete),
     "repairs": (create, scale, tamper, recreate, delete),

@@ -50,6 +50,11 @@ class RoughApi:
         """The Retry-After of the 429 that each is answered; empty: none is."""
         self.gone = False
         """Whether connections are cut as soon as they ask for something."""
+        self.holds: Callable[[str, str, bytes], bool] = lambda method, path, body: False
+        """Which requests, by method, path and body, are kept back until `let_go`."""
+        self.held: list[int] = []
+        """What those were answered that were kept back; 0 while one of them is."""
+        self._let_go = asyncio.Event()
 
     @contextmanager
     def away(self) -> Iterator[None]:
@@ -60,6 +65,11 @@ class RoughApi:
             yield
         finally:
             self.gone = False
+
+    def let_go(self) -> None:
+        """Pass on what is kept back."""
+        self.holds = lambda method, path, body: False
+        self._loop.call_soon_threadsafe(self._let_go.set)
 
     async def serve(self, ready: Callable[[], None], over: asyncio.Event) -> None:
         """Until it is over."""
@@ -98,10 +108,17 @@ class RoughApi:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         headers = {k: v for k, v in request.headers.items() if k.lower() not in _HOP_BY_HOP}
+        body = await request.read()
+        kept_back = self.holds(request.method, request.path, body)
+        if kept_back:
+            self.held.append(0)
+            at = len(self.held) - 1
+            await self._let_go.wait()
         async with self._session.request(
-            request.method, self._upstream + request.raw_path, headers=headers,
-            data=await request.read() or None,
-        ) as answer:  # fmt: skip
+            request.method, self._upstream + request.raw_path, headers=headers, data=body or None
+        ) as answer:
+            if kept_back:
+                self.held[at] = answer.status
             kept = {k: v for k, v in answer.headers.items() if k.lower() not in _HOP_BY_HOP}
             response = web.StreamResponse(status=answer.status, headers=kept)
             await response.prepare(request)

@@ -1,7 +1,8 @@
 """Which tests stay together in one process when several run at once (`make test`).
 
 Tests of one cluster do, as operators that look after the same objects would get in each other's
-way; tests about clusters themselves, and all others, stay together by file.
+way; tests about clusters themselves, and all others, stay together by file. A file that takes
+longest is split by the first of its parameters.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 OF_ONE_CLUSTER = ("tests/e2e", "tests/integration")
 ABOUT_CLUSTERS = "test_cluster_"
+SPLIT = ("tests/unit/test_controller_crash.py",)
 
 
 class Together(LoadScopeScheduling):
@@ -20,6 +22,8 @@ class Together(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = PurePosixPath(nodeid.partition("::")[0])
+        if str(file) in SPLIT:
+            return nodeid.rpartition("-")[0] or nodeid
         folder = str(file.parent)
         if folder not in OF_ONE_CLUSTER or file.name.startswith(ABOUT_CLUSTERS):
             return str(file)

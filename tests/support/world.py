@@ -1,34 +1,47 @@
 """A cluster in memory with the operator's real controller in it, and a clock that jumps.
 
 What is real: work queue, view, plan, apply, prune, status, Events. What stands in: the API server
-(tests.support.kube), the watches (delivered at once), the Deployment and garbage collectors, the
-pods' verdict on a model, and the model store's listing.
+(tests.support.kube), the watches (delivered at once), the Deployment, Job and garbage collectors,
+what verification finds of a version, pods and the way to their management ports, and the model
+store's listing.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, cast
 
+from msgspec import structs
+
 from fraud_operator.apply.applier import Applier
 from fraud_operator.apply.contention import Contention
 from fraud_operator.controller import Controller
+from fraud_operator.models.fleet import Fleet
 from fraud_operator.models.source import Source
 from fraud_operator.models.stores import ModelStores
+from fraud_operator.observe.management import Tokens
 from fraud_operator.observe.observer import Observer
 from fraud_operator.observe.secrets import Secrets
 from fraud_operator.observe.store import Key, ObjectStore
-from fraud_operator.plan.types import OperatorDefaults, StoreVersion, StoreView
+from fraud_operator.plan.children import SERVING_LABEL
+from fraud_operator.plan.release.record import Entry
+from fraud_operator.plan.types import OperatorDefaults, PodState, StoreVersion, StoreView
 from fraud_operator.runtime import kinds
 from fraud_operator.runtime.events import Recorder
 from fraud_operator.runtime.kube import Object
 from fraud_operator.runtime.queue import WorkQueue
+from fraud_scorer.artifact import layout
+from fraud_scorer.artifact import verdict as verdicts
+from fraud_scorer.artifact.digest import canonical_json, sha256_hex
 from fraud_scorer.artifact.manifest import Engine, Feature, FileRef, Framework, Manifest, Thresholds
+from fraud_scorer.artifact.plan import ManifestRef, ModelPlan
+from fraud_scorer.artifact.report import Report
+from fraud_scorer.artifact.verdict import Verdict
 from tests.support.kube import FakeKube
+from tests.support.scorers import StandIn
 
 NAMESPACE, NAME = "fraud", "cards"
 KEY = Key(NAMESPACE, NAME)
@@ -70,25 +83,79 @@ def version(name: str, *, day: int = 1, content: str = "") -> StoreVersion:
         golden=(),
         thresholds=Thresholds(review="0.5", decline="0.9"),
     )
-    return StoreVersion(name, manifest, manifest_sha256="0" * 64)
+    return StoreVersion(name, manifest, sha256_hex(f"{name} {day} {content}".encode()))
 
 
 class Stores:
     """Stands in for ModelStores: what the store holds is known at once."""
 
-    def __init__(self, view: Callable[[], StoreView]) -> None:
+    def __init__(self, view: Callable[[], StoreView], ledger: dict[str, Entry]) -> None:
         self._view = view
+        self._ledger = ledger
         self.followed: dict[Key, Source] = {}
 
-    def follow(self, key: Key, source: Source) -> StoreView:
+    def follow(self, key: Key, source: Source, wanted: Set[str] = frozenset()) -> StoreView:
         self.followed[key] = source
-        return self._view()
+        view = self._view()
+        return replace(view, ledger=tuple(self._ledger.values())) if view.listed else view
 
     def wake(self, key: Key) -> None:
         pass
 
+    def look_now(self, key: Key, request: str) -> None:
+        pass
+
+    def record(self, key: Key, entries: Sequence[Entry]) -> None:
+        for one in entries:
+            self._ledger[f"{one.digest} {one.version}"] = one
+
     def forget(self, key: Key) -> None:
         self.followed.pop(key, None)
+
+
+class Way:
+    """Stands in for Fleet: what is pushed to pods arrives at once, and what they say is heard."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._heard: dict[str, Report] = {}
+        self._silent: dict[str, float] = {}
+        self._states: tuple[PodState, ...] = ()
+
+    def see(self, key: Key, pods: Iterable[Mapping[str, Any]]) -> tuple[PodState, ...]:
+        there = {pod["metadata"]["name"]: pod for pod in pods}
+        self._states = tuple(self._state(pod) for _, pod in sorted(there.items()))
+        return self._states
+
+    def follow(self, key: Key, plan: ModelPlan, token: str) -> None:
+        for name, pod in self._world.pods.items():
+            if pod.hangs:
+                self._silent.setdefault(name, self._world.now)
+                self._world.queue.add_after(key, 1.0)
+                continue
+            self._silent.pop(name, None)
+            if pod.plan is None or pod.plan.serial < plan.serial:
+                pod.plan = plan
+            report = pod.report()
+            if self._heard.get(name) != report:
+                self._heard[name] = report
+                self._world.queue.hurry(key)
+
+    def forget(self, key: Key) -> None:
+        self._heard.clear()
+
+    def _state(self, pod: Mapping[str, Any]) -> PodState:
+        name = pod["metadata"]["name"]
+        silent = self._silent.get(name)
+        return PodState(
+            name=name,
+            uid=pod["metadata"]["uid"],
+            ready=True,
+            serving=pod["metadata"]["labels"].get(SERVING_LABEL) == "true",
+            report=self._heard.get(name),
+            unreached_seconds=0.0 if silent is None else self._world.now - silent,
+            problem="" if silent is None else "no answer",
+        )
 
 
 @dataclass
@@ -98,7 +165,13 @@ class World:
     kube: FakeKube = field(default_factory=FakeKube)
     view: StoreView = field(default_factory=lambda: StoreView((version("v1"),), listed=True))
     refused: dict[str, str] = field(default_factory=dict)
-    """What pods find wrong with a version: the reason by version."""
+    """What verification finds wrong with a version: the reason by version."""
+    never_ends: set[str] = field(default_factory=set)
+    """Versions whose verification does not."""
+    pods: dict[str, StandIn] = field(default_factory=dict)
+    """Scorer pods, by name."""
+    ledger: dict[str, Entry] = field(default_factory=dict)
+    """What the store's quarantine holds."""
     pending: bool = False
     """Whether pods wait for a node that never comes."""
     image: str = IMAGE
@@ -106,19 +179,23 @@ class World:
 
     def __post_init__(self) -> None:
         self.kube.watchers.append(self._deliver)
+        self.published = {one.version: one for one in self.view.versions}
         self.start()
 
     def start(self) -> None:
         """A new operator process: nothing of the one before is left but the cluster."""
         self.store = ObjectStore(clock=lambda: self.now)
         self.queue: WorkQueue[Key] = WorkQueue(clock=lambda: self.now, rng=Random(1))
-        self.stores = Stores(lambda: self.view)
+        self.stores = Stores(lambda: self.view, self.ledger)
+        fleet = cast(Fleet, Way(self))
+        tokens = Tokens(self.kube, clock=lambda: self.now)
         secrets = Secrets(self.kube, clock=lambda: self.now)
         self.controller = Controller(
             kube=self.kube,
             store=self.store,
-            observer=Observer(self.store, secrets),
+            observer=Observer(self.store, secrets, tokens, fleet),
             stores=cast(ModelStores, self.stores),
+            fleet=fleet,
             applier=Applier(self.kube, self.store, Contention(clock=lambda: self.now)),
             recorder=Recorder(self.kube, "operator-1", now=self.time),
             defaults=OperatorDefaults(self.image),
@@ -172,6 +249,7 @@ class World:
     def publish(self, *versions: StoreVersion) -> None:
         """The store now holds these, newest first; the operator hears of it."""
         self.view = StoreView(versions, listed=True)
+        self.published |= {one.version: one for one in versions}
         self.queue.add(KEY)
 
     def edit(self, kind: kinds.Kind, name: str, change: Callable[[Object], None], by: str) -> None:
@@ -215,77 +293,118 @@ class World:
             self.queue.add(key)
 
     def _others_act(self) -> bool:
-        """The Deployment controller, kubelets and the garbage collector; whether they did."""
+        """The Deployment and Job controllers, kubelets and the garbage collector; whether they
+        did."""
         before = next(self.kube._versions)
         self.kube.collect_garbage()
         for kind, namespace, name in list(self.kube.objects):
             if kind == "Deployment":
                 self._roll_out(namespace, name)
-            elif kind == "Pod" and ("Deployment", namespace, SCORER) not in self.kube.objects:
-                self.kube.remove(kinds.POD, namespace, name)
+            elif kind == "Job":
+                self._run(namespace, name)
+            elif name in self.pods and ("Deployment", namespace, SCORER) not in self.kube.objects:
+                self._remove_pod(namespace, name)
         return next(self.kube._versions) > before + 1
 
     def _roll_out(self, namespace: str, name: str) -> None:
         deployment = self.kube.read(kinds.DEPLOYMENT, namespace, name)
-        replicas = deployment["spec"]["replicas"]
-        annotations = deployment["spec"]["template"]["metadata"]["annotations"]
-        revision = annotations["fraudops.io/model-revision"]
-        before = deployment.get("status", {})
-        reason = self._verdict(namespace, revision)
-        self._pod(namespace, revision, reason)
-        ready = before.get("readyReplicas", 0) if reason or self.pending else replicas
+        replicas, template = deployment["spec"]["replicas"], deployment["spec"]["template"]
+        revision = sha256_hex(canonical_json(template))[:8]
+        wanted = {f"{name}-{revision}-{number}" for number in range(replicas)}
+        if not self.pending:
+            for pod in self.pods.keys() - wanted:
+                self._remove_pod(namespace, pod)
+            for pod in sorted(wanted - self.pods.keys()):
+                self._add_pod(namespace, pod, template)
+        ready = len(self.pods)
         status = {
             "observedGeneration": deployment["metadata"]["generation"],
-            "replicas": ready + (1 if reason else 0),
-            "updatedReplicas": 1 if reason else replicas,
+            "replicas": ready,
+            "updatedReplicas": replicas if not self.pending else 0,
             "readyReplicas": ready,
             "availableReplicas": ready,
         }
         self.kube.set_status(kinds.DEPLOYMENT, namespace, name, status)
 
-    def _verdict(self, namespace: str, revision: str) -> str:
-        plan = self._plan(namespace, revision)
-        return self.refused.get(plan["active"]["version"], "") if plan else "PlanMissing"
-
-    def _plan(self, namespace: str, revision: str) -> dict[str, Any] | None:
-        config = self.kube.objects.get(("ConfigMap", namespace, f"{NAME}-model-plan"))
-        if config is None:
-            return None
-        data = self.kube.read(kinds.CONFIG_MAP, namespace, f"{NAME}-model-plan")["data"]
-        text = data.get(f"{revision}.json")
-        return json.loads(text) if text else None
-
-    def _pod(self, namespace: str, revision: str, reason: str) -> None:
-        """The one pod that refuses; it goes when its template does."""
-        name = f"{SCORER}-refusing"
-        exists = ("Pod", namespace, name) in self.kube.objects
-        plan = self._plan(namespace, revision)
-        if not reason or plan is None:
-            if exists:
-                self.kube.remove(kinds.POD, namespace, name)
-            return
-        active = plan["active"]
-        message = {
-            "reason": reason,
-            "version": active["version"],
-            "digest": active["digest"],
-            "file": active["model"]["path"],
-            "expected": active["digest"],
-            "actual": "sha256:" + "f" * 64,
-            "message": f"{active['model']['path']} is damaged",
-        }
-        ended = {"terminated": {"exitCode": 3, "message": json.dumps(message)}}
-        pod = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {
-                "name": name,
-                "namespace": namespace,
-                "labels": {"fraudops.io/detector": NAME},
-                "annotations": {"fraudops.io/model-revision": revision},
+    def _add_pod(self, namespace: str, name: str, template: Object) -> None:
+        self.pods[name] = StandIn(name)
+        self.kube.put(
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {
+                    "name": name,
+                    "namespace": namespace,
+                    "labels": template["metadata"]["labels"],
+                },
+                "spec": {},
+                "status": {
+                    "podIP": "127.0.0.1",
+                    "conditions": [{"type": "Ready", "status": "True"}],
+                },
             },
-            "spec": {},
-            "status": {"containerStatuses": [{"name": "scorer", "lastState": ended}]},
-        }
-        if not exists or self.kube.read(kinds.POD, namespace, name)["status"] != pod["status"]:
-            self.kube.put(pod, manager="kubelet")
+            manager="kubelet",
+        )
+
+    def _remove_pod(self, namespace: str, name: str) -> None:
+        del self.pods[name]
+        if ("Pod", namespace, name) in self.kube.objects:
+            self.kube.remove(kinds.POD, namespace, name)
+
+    def _run(self, namespace: str, name: str) -> None:
+        """A verification, to its end."""
+        pod = f"{name}-pod"
+        if ("Pod", namespace, pod) in self.kube.objects:
+            return
+        job = self.kube.read(kinds.JOB, namespace, name)
+        said = job["metadata"]["annotations"]
+        if said["fraudops.io/version"] in self.never_ends:
+            return
+        verdict = self._verdict(said["fraudops.io/version"], said["fraudops.io/source"])
+        message = verdicts.encode(verdict).decode()
+        ended = {"terminated": {"exitCode": 0, "message": message}}
+        owner = {"kind": "Job", "name": name, "uid": job["metadata"]["uid"], "controller": True}
+        self.kube.put(
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {
+                    "name": pod,
+                    "namespace": namespace,
+                    "labels": job["spec"]["template"]["metadata"]["labels"],
+                    "ownerReferences": [owner],
+                },
+                "spec": {},
+                "status": {
+                    "phase": "Succeeded",
+                    "containerStatuses": [{"name": "judge", "state": ended}],
+                },
+            },
+            manager="kubelet",
+        )
+
+    def _verdict(self, name: str, source: str) -> Verdict:
+        published = self.published[name]
+        assert published.manifest is not None
+        model, reason = published.manifest.model_file, self.refused.get(name)
+        if reason is not None:
+            return Verdict(
+                outcome="Refused",
+                reason=reason,  # type: ignore[arg-type]
+                version=name,
+                source=source,
+                digest=published.manifest.digest,
+                file=f"{name}/{model.path}",
+                expected=published.manifest.digest,
+                actual="sha256:" + "f" * 64,
+                message=f"{name}/{model.path} is damaged",
+            )
+        return Verdict(
+            outcome="Proven",
+            reason="Proven",
+            version=name,
+            source=source,
+            digest=published.manifest.digest,
+            manifest=ManifestRef(path=layout.blob(source), sha256=source),
+            model=structs.replace(model, path=layout.blob(model.sha256)),
+        )

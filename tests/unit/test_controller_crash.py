@@ -35,7 +35,6 @@ def points() -> Iterator[Counter[str]]:
     struck: Counter[str] = Counter()
     yield struck
     say("crash points", (f"{trouble}: {number:,}" for trouble, number in struck.items()))
-    say("crash points", [f"in all: {struck.total():,}"])
 
 
 async def undisturbed(steps: tuple[Step, ...]) -> tuple[list[Any], int]:

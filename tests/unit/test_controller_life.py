@@ -1,11 +1,19 @@
 """The life of a detector through the real loop: what is made, changed, repaired and left alone."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from fraud_operator.apply.applier import Applier
+from fraud_operator.apply.contention import Contention
+from fraud_operator.observe.management import Tokens
+from fraud_operator.observe.observer import Observer
+from fraud_operator.observe.secrets import Secrets
+from fraud_operator.observe.store import ObjectStore
 from fraud_operator.runtime import kinds
+from fraud_operator.runtime.kube import Conflict
 from tests.support.kube import refusal
 from tests.support.world import KEY, NAME, NAMESPACE, SCORER, World, detector, version
 
@@ -25,17 +33,24 @@ async def test_a_detector_gets_its_children_and_becomes_ready(world: World) -> N
         ("ServiceAccount", SCORER),
         ("ConfigMap", PLAN),
         ("Service", SCORER),
+        ("Service", f"{NAME}-siblings"),
         ("Deployment", SCORER),
         ("PodDisruptionBudget", SCORER),
+        ("ControllerRevision", f"{NAME}-1"),
     }
     assert world.condition("Ready") == ("True", "Serving")
     assert world.status["model"]["activeVersion"] == "v1"
 
 
-async def test_it_costs_one_apply_a_child_two_statuses_and_three_events(world: World) -> None:
+async def test_it_costs_one_write_a_child_three_statuses_and_three_events(world: World) -> None:
     verbs = [(write.verb, write.kind) for write in world.kube.writes]
-    assert len([verb for verb, _ in verbs if verb == "apply"]) == len(world.children())
-    assert verbs.count(("status", "FraudDetector")) <= 2
+    once = [kind for verb, kind in verbs if verb == "create" and kind != "Event"]
+    assert sorted(once) == ["ControllerRevision", "Job", "Secret"]
+    applied = [kind for verb, kind in verbs if verb == "apply"]
+    assert applied.count("ConfigMap") == 2, "when a version is found, and when it is proven"
+    applied.remove("ConfigMap")
+    assert sorted(applied) == sorted(kind for kind, _ in world.children() if kind not in once)
+    assert verbs.count(("status", "FraudDetector")) <= 3
     assert verbs.count(("create", "Event")) <= 3
 
 
@@ -105,7 +120,13 @@ async def test_fields_of_others_are_left_alone(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [kind for kind in kinds.CHILDREN if kind != kinds.AUTOSCALER], ids=str
+    "kind",
+    [
+        kind
+        for kind in kinds.CHILDREN
+        if kind not in (kinds.AUTOSCALER, kinds.JOB, kinds.CRON_JOB, kinds.CONTROLLER_REVISION)
+    ],
+    ids=str,
 )
 async def test_a_deleted_child_comes_back(world: World, kind: kinds.Kind) -> None:
     name = PLAN if kind == kinds.CONFIG_MAP else SCORER
@@ -304,25 +325,107 @@ async def test_a_rival_leads_to_contended_and_not_to_a_fight(world: World) -> No
     assert "Contended" not in {one["type"] for one in world.status["conditions"]}
 
 
-async def test_a_refused_version_is_persisted_before_anything_moves(world: World) -> None:
+async def test_a_refused_version_is_persisted_and_moves_nothing(world: World) -> None:
+    deployment = world.read(kinds.DEPLOYMENT, SCORER)
     world.refused["v2"] = "DigestMismatch"
     world.publish(version("v2", day=2), version("v1"))
-    order: list[str] = []
-
-    def after(write: Any) -> None:
-        quarantined = world.status.get("model", {}).get("quarantined")
-        if write.verb == "apply" and write.kind == "Deployment":
-            order.append("back" if quarantined else "forward")
-        if write.verb == "status" and quarantined:
-            order.append("persisted")
-
-    world.kube.after = after
     await world.settle()
-    assert order[:3] == ["forward", "persisted", "back"]
     assert world.status["model"]["activeVersion"] == "v1"
     assert world.status["model"]["quarantined"][0]["version"] == "v2"
+    assert [one.version for one in world.ledger.values()] == ["v2"], "the store's, too"
     assert world.condition("Ready")[0] == "True"
     assert world.condition("ModelVerified")[0] == "False"
+    assert world.read(kinds.DEPLOYMENT, SCORER) == deployment
+    assert {tuple(pod.answered_by) for pod in world.pods.values()} == {("v1",)}
+
+
+async def test_another_version_is_written_before_any_pod_hears_of_it(world: World) -> None:
+    heard: list[tuple[int, ...]] = []
+
+    def before(write: Any) -> None:
+        if (write.verb, write.kind) == ("apply", "ConfigMap"):
+            heard.append(tuple(pod.plan.serial for pod in world.pods.values() if pod.plan))
+
+    world.kube.before = before
+    world.publish(version("v2", day=2), version("v1"))
+    await world.settle()
+    assert {tuple(pod.answered_by) for pod in world.pods.values()} == {("v1", "v2")}
+    assert heard == [(1, 1), (2, 2)], "held by all, then active; each written before it is told"
+
+
+async def test_a_restarted_operator_hears_a_verdict_once_it_knows_the_store(world: World) -> None:
+    world.never_ends = {"v2"}
+    strict = version("v2", day=2)
+    world.publish(strict, version("v1"))
+    await world.settle()
+    (job,) = [name for kind, name in world.children() if kind == "Job"]
+    view, world.view = world.view, type(world.view)()
+    world.never_ends = set()
+    world.start()
+    await world.settle()
+    assert ("Job", job) in world.children(), "what judges a version goes on"
+    world.view = view
+    world.queue.add(KEY)
+    await world.settle()
+    assert {tuple(pod.answered_by) for pod in world.pods.values()} == {("v1", "v2")}
+    record = json.loads(world.read(kinds.CONFIG_MAP, PLAN)["data"]["record.json"])
+    (proof,) = [one for one in record["proofs"] if one["version"] == "v2"]
+    assert proof["thresholds"] == {"review": "0.5", "decline": "0.9"}
+    assert proof["published"]
+
+
+async def test_who_decided_from_an_older_state_changes_nothing(world: World) -> None:
+    """A leader that was paused, when its Lease was already another's."""
+    paused = world.controller
+    stale = ObjectStore(clock=lambda: world.now)
+    for (_, namespace, name), stored in list(world.kube.objects.items()):
+        if stored.kind in kinds.WATCHED:
+            stale.put(stored.kind, world.kube.read(stored.kind, namespace, name))
+    world.publish(version("v2", day=2), version("v1"))
+    await world.settle()
+    plan = world.read(kinds.CONFIG_MAP, PLAN)
+    told = {name: pod.plan for name, pod in world.pods.items()}
+
+    ask(world, "rollback")
+    stale.put(kinds.FRAUD_DETECTOR, world.read(kinds.FRAUD_DETECTOR, NAME))
+    observer = Observer(stale, Secrets(world.kube), Tokens(world.kube), paused.fleet)
+    late = replace(
+        paused, store=stale, observer=observer, applier=Applier(world.kube, stale, Contention())
+    )
+    with pytest.raises(Conflict):
+        await late.reconcile(KEY)
+    assert world.read(kinds.CONFIG_MAP, PLAN) == plan
+    assert {name: pod.plan for name, pod in world.pods.items()} == told
+
+
+async def test_a_pod_that_stays_silent_leaves_the_service_until_it_confirms(world: World) -> None:
+    world.publish(version("v2", day=2), version("v1"))
+    await world.settle()
+    silent = sorted(world.pods)[0]
+    world.pods[silent].hangs = True
+    ask(world, "rollback")
+    await world.settle()
+
+    def out() -> list[str]:
+        labels = {name: world.read(kinds.POD, name)["metadata"]["labels"] for name in world.pods}
+        return [name for name, those in labels.items() if "fraudops.io/serving" not in those]
+
+    assert out() == [silent]
+    world.pods[silent].hangs = False
+    world.queue.add(KEY)
+    await world.settle()
+    assert out() == []
+    assert world.pods[silent].answered_by == ["v1", "v2", "v1"]
+
+
+def ask(world: World, action: str) -> None:
+    """What `kubectl fraud` writes."""
+
+    def annotate(obj: dict[str, Any]) -> None:
+        text = json.dumps({"id": action, "action": action})
+        obj["metadata"]["annotations"] = {"fraudops.io/request": text}
+
+    world.kube.edit(kinds.FRAUD_DETECTOR, NAMESPACE, NAME, annotate, by="kubectl-fraud")
 
 
 async def test_the_good_template_is_the_very_same_after_a_rollback(world: World) -> None:

@@ -4,15 +4,18 @@ An object is as planned when its applied-hash annotation is that of the manifest
 manager still owns every field of it: whoever changes a field takes it over. Both are read from the
 object itself, so a restarted operator writes nothing either.
 
-Objects are applied phase by phase. One that fails ends its own component, not the others.
+Objects are applied phase by phase. One that fails ends its own component, not the others. What is
+exact comes first of all: onto the very state that it was decided from, or not at all.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from secrets import token_urlsafe
 from typing import Any
 
 from fraud_operator.apply import fields, replicas
@@ -21,7 +24,7 @@ from fraud_operator.apply.ownership import Standing, ownership
 from fraud_operator.observe.store import Key, ObjectStore
 from fraud_operator.plan.types import ChildKey, ChildResult, Desired, Event, Manifested
 from fraud_operator.runtime import metrics
-from fraud_operator.runtime.kinds import kind_of
+from fraud_operator.runtime.kinds import CHILDREN, kind_of
 from fraud_operator.runtime.kube import FIELD_MANAGER, ApiError, Conflict, Kube
 from fraud_scorer.artifact.digest import canonical_json, sha256_hex
 
@@ -35,6 +38,7 @@ _NEVER = "1"
 is a conflict: so in one request it is made, or found to be there and left alone."""
 _PRECONDITIONS = {"uid": "uid", "resource_version": "resourceVersion"}
 _NAMED_FIELDS = 3
+_RANDOM_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,10 @@ class Applied:
     """One for each child that somebody else had changed or deleted and that was put back."""
     again_after: float | None = None
     """Seconds until a contended child is to be tried again."""
+    persisted: bool = False
+    """Whether all exact ones are as they were decided, and there are any."""
+    wrote: bool = False
+    """Whether they had to be written for that."""
 
     @property
     def complete(self) -> bool:
@@ -94,29 +102,41 @@ class Applier:
         uid: str,
         objects: Sequence[Desired],
         children: Mapping[ChildKey, Manifested],
+        *,
+        persisted: Callable[[], None] = lambda: None,
     ) -> Applied:
-        """Make `objects` of the detector `key` with that `uid` so. Raises WritesForbidden only."""
+        """Make `objects` of the detector `key` with that `uid` so.
+
+        `persisted` is called once the exact ones are, before any other. Raises WritesForbidden,
+        and Conflict where an exact one was decided from what is not there any more.
+        """
         of, had = self._had.get(key, (uid, frozenset()))
         run = _Run(key, uid, children, had if of == uid else frozenset())
         results: list[ChildResult] = []
         broken: set[str] = set()
-        ordered = sorted(objects, key=lambda desired: desired.phase)
-        for _, phase in groupby(ordered, key=lambda desired: desired.phase):
-            of_phase = [await self._one(run, desired, broken) for desired in phase]
+        exact = wrote = False
+        ordered = sorted(objects, key=_turn)
+        for (rest, _), phase in groupby(ordered, key=_turn):
+            of_phase = [await self._one(run, desired, broken, persisted=exact) for desired in phase]
             broken |= {one.component for one in of_phase if one.outcome in ("Conflict", "Failed")}
             results += of_phase
+            if not rest and not broken:
+                exact, wrote = True, any(one.outcome == "Applied" for one in of_phase)
+                persisted()
         self._had[key] = (uid, _there(run, results))
-        return Applied(results, run.events, run.again_after)
+        return Applied(results, run.events, run.again_after, exact, wrote)
 
     def forget(self, key: Key) -> None:
         """The detector is gone."""
         self._contention.forget(key)
         self._had.pop(key, None)
 
-    async def _one(self, run: _Run, desired: Desired, broken: set[str]) -> ChildResult:
+    async def _one(
+        self, run: _Run, desired: Desired, broken: set[str], *, persisted: bool
+    ) -> ChildResult:
         kind, name = desired.manifest["kind"], desired.manifest["metadata"]["name"]
         result = ChildResult(desired.component, kind, name, "Unchanged")
-        if desired.component in broken:
+        if desired.component in broken or (desired.recorded and not persisted):
             return replace(result, outcome="Skipped", reason="EarlierChildFailed")
         try:
             return await self._settle(run, desired, result)
@@ -124,6 +144,8 @@ class Applier:
             log.warning("cannot apply %s %s: %s", kind, name, error)
             if isinstance(error, Conflict):
                 await self._look_again(desired)
+                if desired.exact:
+                    raise
             return replace(result, outcome="Failed", reason=error.reason, message=_advice(error))
 
     async def _settle(self, run: _Run, desired: Desired, result: ChildResult) -> ChildResult:
@@ -131,11 +153,11 @@ class Applier:
         live = run.children.get((result.kind, result.name))
         if live is None:
             try:
-                made = await self._write(manifest, force=False, resource_version=_NEVER)
+                made = await self._make(desired, manifest)
             except Conflict:
                 # There is one, though not in our view: perhaps without our label. Never adopt it.
                 live = await self._kube.get(kind_of(manifest), run.key.namespace, result.name)
-                if live is None:
+                if live is None or (desired.exact and _is_ours(live, run)):
                     raise
             else:
                 await self._hold_replicas(desired, made)
@@ -181,6 +203,8 @@ class Applier:
         result: ChildResult,
     ) -> ChildResult:
         """An existing child of ours: leave it, update it, or put back what somebody changed."""
+        if desired.once:
+            return result
         drift = self._drift(live, manifest)
         planned = (live["metadata"].get("annotations") or {}).get(HASH_ANNOTATION)
         same_plan = planned == manifest["metadata"]["annotations"][HASH_ANNOTATION]
@@ -188,10 +212,12 @@ class Applier:
             await self._hold_replicas(desired, live)
             return result
 
-        uid = live["metadata"]["uid"]
+        onto = {"uid": live["metadata"]["uid"]}
+        if desired.exact:
+            onto["resource_version"] = live["metadata"]["resourceVersion"]
         if not same_plan and _HASH_PATH not in drift:
             await replicas.hand_over(self._kube, live, manifest)
-            made = await self._write(manifest, force=True, uid=uid)
+            made = await self._write(manifest, force=True, **onto)
             await self._hold_replicas(desired, made)
             return replace(result, outcome="Applied")
 
@@ -209,7 +235,7 @@ class Applier:
                     f" {rival.manager}"
                 ),
             )
-        made = await self._write(manifest, force=True, uid=uid)
+        made = await self._write(manifest, force=True, **onto)
         await self._hold_replicas(desired, made)
         self._contention.reverted(run.key, result.kind, result.name, managers)
         _reverted(
@@ -224,6 +250,16 @@ class Applier:
         owned = fields.applied_by(live, FIELD_MANAGER) or {}
         never = self._never_owned.get(live["metadata"]["uid"], frozenset())
         return [path for path in fields.unowned(owned, manifest) if path not in never]
+
+    async def _make(self, desired: Desired, manifest: Manifested) -> Manifested:
+        """A new object. Raises Conflict where there is one."""
+        if not desired.once:
+            return await self._write(manifest, force=False, resource_version=_NEVER)
+        data = {key: _random() for key in desired.generated}
+        made = await self._kube.create({**manifest, **({"data": data} if data else {})})
+        if (kind := kind_of(manifest)) in CHILDREN:
+            self._store.put(kind, made)
+        return made
 
     async def _write(self, manifest: Manifested, *, force: bool, **precondition: str) -> Manifested:
         """Apply; a `uid` or `resource_version` makes sure that it is what was looked at."""
@@ -260,6 +296,20 @@ class Applier:
             self._store.put(kind, live)
         else:
             self._store.lose(kind, meta["namespace"], meta["name"])
+
+
+def _is_ours(live: Manifested, run: _Run) -> bool:
+    whose = ownership(live, detector=run.key.name, uid=run.uid)
+    return whose.standing is Standing.OURS
+
+
+def _turn(desired: Desired) -> tuple[bool, int]:
+    return not desired.exact, desired.phase
+
+
+def _random() -> str:
+    """What nobody guesses, as a Secret holds it."""
+    return b64encode(token_urlsafe(_RANDOM_BYTES).encode()).decode()
 
 
 def _there(run: _Run, results: Sequence[ChildResult]) -> frozenset[ChildKey]:

@@ -1,8 +1,8 @@
-"""A command's way to the API server: reads, questions, and nothing that changes anything.
+"""A command's way to the API server: reads, questions, and one single write.
 
-`Access` has no method that writes. What it sends with another verb than GET is either a dry run,
-which the server validates and answers and does not store, or a review of permissions, which is
-stored nowhere either.
+`patch` is what `kubectl fraud rollback` and its like ask the operator by. Everything else that is
+sent with another verb than GET is either a dry run, which the server validates and answers and does
+not store, or a review of permissions or of oneself, which is stored nowhere either.
 """
 
 from __future__ import annotations
@@ -50,8 +50,14 @@ class Access:
             return None
 
     async def review(self, path: str, body: Mapping[str, Any]) -> Object:
-        """Ask who may do what. Raises ApiError."""
+        """Ask who one is, or may do what. Raises ApiError."""
         return await self._request("POST", path, {}, body)
+
+    async def patch(self, path: str, body: Mapping[str, Any]) -> Object:
+        """Change an object by a merge patch. Raises ApiError."""
+        return await self._request(
+            "PATCH", path, {"fieldManager": "kubectl-fraud"}, body, content_type=MERGE_PATCH
+        )
 
     async def dry_run(
         self, method: str, path: str, body: Mapping[str, Any], content_type: str, **params: str

@@ -9,11 +9,19 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fraud_scorer.artifact import plan as model_plans
+from fraud_scorer.artifact.plan import PlanError
+
 Object = Mapping[str, Any]
 
-_REVISION = "fraudops.io/model-revision"
+# As plan/ has them, whose modules take longer to load than this command to run.
+_NAME, _SCORER = "app.kubernetes.io/name", "fraud-scorer"
+_SERVING = "fraudops.io/serving"
+_PLAN = "plan.json"
+_VERSION, _ATTEMPT = "fraudops.io/version", "fraudops.io/attempt"
 _ORDER = (
     "Deployment",
+    "Job",
     "HorizontalPodAutoscaler",
     "PodDisruptionBudget",
     "Service",
@@ -34,15 +42,27 @@ class Part:
 
 
 def parts(children: Mapping[tuple[str, str], Object], pods: Iterable[Object]) -> list[Part]:
-    """Every child, the most telling first; pods are with their Deployment."""
-    of_deployment = tuple(map(pod, pods))
+    """Every child, the most telling first; pods are with their Deployment or their Job. What
+    served before is history, and has a command of its own."""
+    scorers: list[Part] = []
+    of_jobs: dict[str, list[Part]] = {}
+    for one in pods:
+        if (owner := _job_of(one)) is not None:
+            of_jobs.setdefault(owner, []).append(pod(one))
+        else:
+            scorers.append(pod(one))
+    of_deployment = tuple(scorers)
     found = []
     for (kind, name), obj in sorted(children.items(), key=_rank):
+        if kind == "ControllerRevision":
+            continue
         if obj["metadata"].get("deletionTimestamp"):
             found.append(Part(kind, name, False, "is being deleted"))
             continue
         ready, message = _SAYS.get(kind, _nothing)(obj)
-        hangs_on = of_deployment if kind == "Deployment" else ()
+        hangs_on: tuple[Part, ...] = of_deployment if kind == "Deployment" else ()
+        if kind == "Job":
+            hangs_on = tuple(of_jobs.get(name, ()))
         found.append(Part(kind, name, ready, message, hangs_on))
     if of_deployment and not any(part.pods for part in found):
         found += of_deployment
@@ -66,8 +86,9 @@ def pod(obj: Object) -> Part:
     ]
     if node := (obj.get("spec") or {}).get("nodeName"):
         said.append(f"on {node}")
-    if revision := (meta.get("annotations") or {}).get(_REVISION):
-        said.append(f"model plan {revision}")
+    labels = meta.get("labels") or {}
+    if labels.get(_NAME) == _SCORER and labels.get(_SERVING) != "true":
+        said.append("out of the Service")
     if restarts:
         said.append(f"{restarts} restart{'' if restarts == 1 else 's'}")
     return Part("Pod", meta["name"], ready, ", ".join(said))
@@ -127,8 +148,29 @@ def _service(obj: Object) -> tuple[bool | None, str]:
 
 
 def _config_map(obj: Object) -> tuple[bool | None, str]:
-    keys = ", ".join(key.removesuffix(".json") for key in sorted(obj.get("data") or {}))
-    return None, f"plans {keys or 'none'}"
+    try:
+        plan = model_plans.decode((obj.get("data") or {}).get(_PLAN, ""))
+    except PlanError:
+        return None, "no plan yet"
+    return None, f"plan {plan.serial}"
+
+
+def _job(obj: Object) -> tuple[bool | None, str]:
+    said = obj["metadata"].get("annotations") or {}
+    conditions = (obj.get("status") or {}).get("conditions") or ()
+    ended = {one["type"]: one for one in conditions if one["status"] == "True"}
+    text = f"verifies version {said.get(_VERSION, '?')}"
+    if (attempt := said.get(_ATTEMPT, "1")) != "1":
+        text += f", attempt {attempt}"
+    if failed := ended.get("Failed"):
+        return False, f"{text}: {failed.get('reason', 'failed')}"
+    return None, f"{text}: {'done' if 'Complete' in ended else 'under way'}"
+
+
+def _job_of(pod: Object) -> str | None:
+    """The Job that a pod belongs to."""
+    owners = pod["metadata"].get("ownerReferences") or ()
+    return next((one["name"] for one in owners if one["kind"] == "Job"), None)
 
 
 def _nothing(_: Object) -> tuple[bool | None, str]:
@@ -137,6 +179,7 @@ def _nothing(_: Object) -> tuple[bool | None, str]:
 
 _SAYS: Mapping[str, Callable[[Object], tuple[bool | None, str]]] = {
     "Deployment": _deployment,
+    "Job": _job,
     "HorizontalPodAutoscaler": _autoscaler,
     "PodDisruptionBudget": _disruption_budget,
     "Service": _service,

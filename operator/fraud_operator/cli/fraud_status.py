@@ -9,36 +9,28 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import sys
 from collections.abc import Mapping
 from typing import Any
 
-from fraud_operator.cli.access import Access, access
+from fraud_operator.cli.access import access
 from fraud_operator.cli.children import Part, parts
 from fraud_operator.cli.exits import Exit, Failure
 from fraud_operator.cli.look import Seen, look
+from fraud_operator.cli.named import absent, checked
 from fraud_operator.cli.status_tree import tree
 from fraud_operator.cli.terminal import show, style_for
 from fraud_operator.observe.store import Key
-from fraud_operator.runtime.kinds import FRAUD_DETECTOR
-
-_NAME = r"[a-z0-9]([-.a-z0-9]{0,61}[a-z0-9])?"
-"""What the API server takes in a path and in a selector; `fd/cards` is neither."""
 
 
 async def run(arguments: argparse.Namespace) -> int:
     """Show one detector. Raises Failure."""
-    if not re.fullmatch(_NAME, arguments.name):
-        raise Failure(
-            f"{arguments.name!r} cannot be the name of a FraudDetector: give the name alone, such"
-            " as cards; kubectl get frauddetectors -A lists them"
-        )
+    name = checked(arguments.name)
     async with access(arguments) as api:
-        key = Key(api.namespace, arguments.name)
+        key = Key(api.namespace, name)
         seen = await look(api.kube, key)
         if seen.detector is None:
-            raise Failure(await _absent(api, key), Exit.NOT_FOUND)
+            raise Failure(await absent(api, key.name), Exit.NOT_FOUND)
     found = summary(key, seen.detector, seen)
     if arguments.output == "json":
         json.dump(found, sys.stdout, indent=2)
@@ -98,15 +90,3 @@ def _shown(part: Part) -> dict[str, Any]:
     if part.pods:
         shown["pods"] = [_shown(pod) for pod in part.pods]
     return shown
-
-
-async def _absent(api: Access, key: Key) -> str:
-    if await api.get(f"/apis/{FRAUD_DETECTOR.group}/{FRAUD_DETECTOR.version}") is None:
-        return (
-            f"the cluster knows no {FRAUD_DETECTOR.plural}: install the operator, or choose another"
-            " cluster with --context"
-        )
-    return (
-        f"there is no FraudDetector {key.name} in namespace {key.namespace}:"
-        " kubectl get frauddetectors -A lists them"
-    )

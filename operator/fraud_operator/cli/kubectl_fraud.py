@@ -1,7 +1,9 @@
-"""`kubectl fraud`: look at a detector, see beforehand what a change does, find what is missing.
+"""`kubectl fraud`: look at a detector, see beforehand what a change does, find what is missing, and
+ask for what only a person decides.
 
-kubectl runs it as a plugin, because its name on the PATH is kubectl-fraud. It only reads and asks;
-it never changes anything. docs/kubectl-fraud.md describes commands and exit statuses.
+kubectl runs it as a plugin, because its name on the PATH is kubectl-fraud. It changes nothing but
+one annotation, by which a person asks the operator. docs/kubectl-fraud.md describes commands and
+exit statuses.
 
 What a command needs is imported when that command runs.
 """
@@ -48,7 +50,8 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="kubectl fraud",
-        description="Look at FraudDetectors, and at what a change would do. Changes nothing.",
+        description="Look at FraudDetectors, at what a change would do, and ask the operator for"
+        " what only a person decides.",
         epilog=_EPILOG,
     )
     _add_cluster(parser)
@@ -56,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_status(commands)
     _add_plan(commands)
     _add_doctor(commands)
+    _add_history(commands)
+    _add_requests(commands)
     return parser
 
 
@@ -123,6 +128,77 @@ def _add_doctor(commands: Any) -> None:
     parser.set_defaults(command=_doctor)
 
 
+def _add_history(commands: Any) -> None:
+    parser = commands.add_parser(
+        "history",
+        help="the revisions that served, and what can be gone back to",
+        description="List what served: a model with its thresholds is one revision.",
+        epilog=f"Exit status 5: there is no such detector. {_EPILOG}",
+    )
+    parser.add_argument("name", metavar="NAME", help="of the FraudDetector")
+    _add_common(parser)
+    parser.set_defaults(command=_history)
+
+
+def _add_requests(commands: Any) -> None:
+    _add_request(
+        commands, "rollback", "go back to a revision that served before",
+        "Go back to what served before, whole: model, thresholds and reasons. It holds until"
+        " another version is published, or the spec wants another one.",
+    ).add_argument(
+        "--to", dest="version", default="", metavar="VERSION",
+        help="version or revision, of kubectl fraud history (default: the last known good one)",
+    )  # fmt: skip
+    _add_request(
+        commands, "promote", "make the candidate active without further comparison",
+        "Make the candidate active once every pod holds it, whatever the comparison says so far."
+        " After a rollback: take the version that was gone back from after all.",
+    )  # fmt: skip
+    _add_request(
+        commands, "abort", "drop the candidate; what serves goes on serving",
+        "Drop the candidate. What serves goes on serving until another version is published.",
+    )  # fmt: skip
+    _add_request(
+        commands, "sync", "look at the model store now, and verify again what was inconclusive",
+        "Look at the model store now, and verify again what was inconclusive.",
+    )  # fmt: skip
+    _add_request(
+        commands, "release", "lift the quarantine of a version",
+        "Lift the quarantine of a version or a digest: it is verified again if it is wanted. Who"
+        " did it, when and why is recorded.",
+        why=True,
+    ).add_argument(
+        "version", metavar="VERSION|DIGEST", help="as kubectl fraud status shows it"
+    )  # fmt: skip
+
+
+def _add_request(
+    commands: Any, action: str, said: str, described: str, *, why: bool = False
+) -> Any:
+    parser = commands.add_parser(
+        action,
+        help=said,
+        description=described,
+        epilog="Exit status 0: done (with --no-wait: asked). 1: the operator refused it, and says"
+        " why. 3: it has not answered within --timeout. 5: there is no such detector."
+        f" {_EPILOG}",
+    )
+    parser.add_argument("name", metavar="NAME", help="of the FraudDetector")
+    parser.add_argument(
+        "--reason", default="", required=why, metavar="TEXT", help="why; it is recorded"
+    )
+    parser.add_argument(
+        "--wait", action=argparse.BooleanOptionalAction, default=True,
+        help="wait for the operator's answer (default: --wait)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--timeout", type=float, default=30.0, metavar="SECONDS", help="of waiting (default: 30)"
+    )
+    _add_common(parser)
+    parser.set_defaults(command=_request, action=action, version="")
+    return parser
+
+
 def _add_operator(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--operator-namespace", default="fraudops-system", metavar="NS",
@@ -159,6 +235,18 @@ def _plan() -> Command:
 
 def _doctor() -> Command:
     from fraud_operator.cli.fraud_doctor import run
+
+    return run
+
+
+def _history() -> Command:
+    from fraud_operator.cli.fraud_history import run
+
+    return run
+
+
+def _request() -> Command:
+    from fraud_operator.cli.fraud_request import run
 
     return run
 

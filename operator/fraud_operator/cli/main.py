@@ -8,11 +8,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
-from fraud_operator.runtime import settings
+from fraud_operator.runtime import settings, words
 from fraud_operator.runtime.settings import SettingsError
+
+T = TypeVar("T")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,15 +61,26 @@ def _add_manifests(commands: argparse._SubParsersAction[argparse.ArgumentParser]
         description="The objects of the Helm chart, without Helm: pipe them to kubectl apply"
         " --server-side -f -.",
     )
-    parser.add_argument("--namespace", default="fraudops-system", help="of the operator")
-    parser.add_argument("--image", required=True, help="of the operator")
-    parser.add_argument("--scorer-image", required=True, help="of scorer pods by default")
-    parser.add_argument("--image-pull-policy", default="IfNotPresent", help="of both images")
-    parser.add_argument("--replicas", type=int, default=2, help="of the operator")
-    parser.add_argument(
-        "--namespaces", default="", metavar="NS,…", help="look after these only (default: all)"
+    add = parser.add_argument
+    namespace, image = _read(words.namespace), _read(words.image)
+    add("--namespace", type=namespace, default="fraudops-system", help="of the operator")
+    add("--image", type=image, required=True, help="of the operator")
+    add("--scorer-image", type=image, required=True, help="of scorer pods by default")
+    add(
+        "--image-pull-policy",
+        choices=["Always", "IfNotPresent", "Never"],
+        default="IfNotPresent",
+        help="of both images",
     )
-    parser.add_argument("--log-level", default="info")
+    add("--replicas", type=_read(words.count(10)), default=2, help="of the operator")
+    add(
+        "--namespaces",
+        type=_read(words.namespaces),
+        default=(),
+        metavar="NS,…",
+        help="look after these only (default: all)",
+    )
+    add("--log-level", choices=["debug", "info", "warning", "error"], default="info")
     parser.add_argument("--skip-crds", action="store_true", help="leave the CRDs out")
     parser.set_defaults(do=_manifests)
 
@@ -82,6 +96,18 @@ def _add_generate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         "--check", action="store_true", help="write nothing, fail where a file is not up to date"
     )
     parser.set_defaults(do=_generate)
+
+
+def _read(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """As argparse wants it: with the message of what is wrong."""
+
+    def read(text: str) -> T:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -118,7 +144,7 @@ def _manifests(arguments: argparse.Namespace) -> int:
         replicas=arguments.replicas,
         image_pull_policy=arguments.image_pull_policy,
         scorer_image_pull_policy=arguments.image_pull_policy,
-        watched=arguments.namespaces,
+        watched=",".join(arguments.namespaces),
         log_level=arguments.log_level,
     )
     crds = [] if arguments.skip_crds else [crd(resource) for resource in RESOURCES]

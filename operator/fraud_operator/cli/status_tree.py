@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from fraud_operator.cli.terminal import Style, Tree, columns, printable
@@ -41,31 +41,83 @@ def _headline(found: Mapping[str, Any], ready: Mapping[str, Any] | None, style: 
 
 
 def _model(root: Tree, model: Mapping[str, Any], style: Style) -> None:
-    rows = []
-    if version := model.get("activeVersion"):
-        rows.append(("active", version, model.get("activeDigest", "")))
-    if version := model.get("candidateVersion"):
-        rows.append(("candidate", version, model.get("candidateDigest", "")))
-    if good := model.get("lastKnownGood"):
-        rows.append(("last known good", good["version"], good["digest"]))
-    for entry in model.get("quarantined") or ():
-        rows.append(("quarantined", entry["version"], entry["digest"]))
+    rows = list(_models(model))
     branch = root.add(style.bold("Model"))
     if not rows:
         branch.add(style.warn("none yet"))
-    notes = [""] * len(rows)
-    for at, entry in enumerate(model.get("quarantined") or (), len(rows) - _refused(model)):
-        notes[at] = f"{entry['reason']} since {entry['since']}: {entry['message']}"
-    for line, row, note in zip(_table(rows), rows, notes, strict=True):
-        mark = {"active": style.good, "candidate": style.warn, "quarantined": style.bad}
-        text = mark.get(row[0], str)(line)
+    paints = {
+        "active": style.good,
+        "candidate": style.warn,
+        "verifying": style.warn,
+        "inconclusive": style.warn,
+        "quarantined": style.bad,
+    }
+    lines = _table([row[:3] for row in rows])
+    for (what, _, _, note), line in zip(rows, lines, strict=True):
+        text = paints.get(what, str)(line)
         branch.add(f"{text}\n{style.dim(printable(note))}" if note else text)
+    for line in _said(model, style):
+        branch.add(line)
     if available := model.get("available"):
         branch.add(style.dim(f"in the store: {printable(', '.join(available))}"))
 
 
-def _refused(model: Mapping[str, Any]) -> int:
-    return len(model.get("quarantined") or ())
+def _models(model: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    """What it is, version, digest, and what there is to say of it."""
+    if version := model.get("activeVersion"):
+        since = f"since {model['activeSince']}" if "activeSince" in model else ""
+        yield "active", version, model.get("activeDigest", ""), since
+    if version := model.get("candidateVersion"):
+        yield "candidate", version, model.get("candidateDigest", ""), _trial(model)
+    if good := model.get("lastKnownGood"):
+        yield "last known good", good["version"], good["digest"], ""
+    for one in model.get("versions") or ():
+        if one["state"] in ("Verifying", "Inconclusive"):
+            note = ": ".join(part for part in (one.get("reason"), one.get("message")) if part)
+            yield one["state"].lower(), one["version"], one.get("digest", ""), note
+    for entry in model.get("quarantined") or ():
+        note = f"{entry['reason']} since {entry['since']}: {entry['message']}"
+        yield "quarantined", entry["version"], entry["digest"], note
+
+
+def _trial(model: Mapping[str, Any]) -> str:
+    """How far the candidate is."""
+    candidate = model.get("candidate") or {}
+    if not candidate:
+        return ""
+    state = candidate["state"]
+    said = [f"{state} since {candidate['since']}"]
+    if "step" in candidate:
+        said.append(f"step {candidate['step']} of {candidate['steps']}")
+    if "share" in candidate:
+        said.append(f"{candidate['share']} % of all transactions")
+    text = ", ".join(said)
+    return f"{text}: {candidate['message']}" if candidate.get("message") else text
+
+
+def _said(model: Mapping[str, Any], style: Style) -> Iterator[str]:
+    """What pods and people have to do with it."""
+    pods = model.get("pods") or {}
+    if pods:
+        all_of_them = pods["confirmed"] == pods["total"]
+        text = f"{pods['confirmed']} of {pods['total']} pods follow plan {pods['serial']}"
+        yield str(text) if all_of_them else style.warn(text)
+    if isolated := pods.get("isolated"):
+        yield style.bad(f"out of the Service until they confirm: {printable(', '.join(isolated))}")
+    if held := model.get("heldBack"):
+        why = f": {held['reason']}" if held.get("reason") else ""
+        yield style.warn(
+            printable(
+                f"version {held['against']} is held back by {held['by']}{why};"
+                " kubectl fraud promote takes it after all"
+            )
+        )
+    if request := model.get("request"):
+        paint = style.good if request["outcome"] == "Done" else style.bad
+        outcome = request["outcome"].lower()
+        yield paint(
+            printable(f"last request: {request['action']}, {outcome}: {request['message']}")
+        )
 
 
 def _effective(root: Tree, found: Mapping[str, Any], style: Style) -> None:

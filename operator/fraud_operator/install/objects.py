@@ -100,9 +100,15 @@ def cluster_role() -> Manifest:
         _rule("apps", ["deployments"], *_CHILD_VERBS),
         _rule("autoscaling", ["horizontalpodautoscalers"], *_CHILD_VERBS),
         _rule("policy", ["poddisruptionbudgets"], *_CHILD_VERBS),
-        _rule("", ["pods"], "list", "watch"),
-        # By name, in the detector's own namespace: what its spec refers to.
-        _rule("", ["secrets"], "get"),
+        _rule("batch", ["cronjobs"], *_CHILD_VERBS),
+        # Made once and never changed: verifications, and what was active.
+        _rule("batch", ["jobs"], *_ONCE_VERBS),
+        _rule("apps", ["controllerrevisions"], *_ONCE_VERBS),
+        # Patched for one label: that by which the Service finds a pod.
+        _rule("", ["pods"], "list", "watch", "patch"),
+        # By name, in the detector's own namespace: what its spec refers to. Created: the token of
+        # its pods' management ports.
+        _rule("", ["secrets"], "get", "create"),
         # A token of the detector's own ServiceAccount, to ask its model store as that.
         _rule("", ["serviceaccounts/token"], "create"),
         _rule("", ["events"], "create"),
@@ -110,6 +116,7 @@ def cluster_role() -> Manifest:
     return {**_object("rbac.authorization.k8s.io/v1", "ClusterRole", NAME), "rules": rules}
 
 
+_ONCE_VERBS = ("get", "list", "watch", "create", "delete")
 _CHILD_VERBS = ("get", "list", "watch", "create", "patch", "delete")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fraud_operator.runtime.kinds import DEPLOYMENT, FRAUD_DETECTOR, POD, Kind
+from fraud_operator.runtime.kinds import CONFIG_MAP, DEPLOYMENT, FRAUD_DETECTOR, JOB, POD, Kind
 
 Object = dict[str, Any]
 
@@ -25,6 +25,8 @@ _CONDITION = ("type", "status", "reason", "message")
 _TROUBLE_OF_DEPLOYMENTS = {"Progressing": "False", "ReplicaFailure": "True"}
 _TROUBLE_OF_PODS = {"PodScheduled": "False"}
 """What a condition says when something is wrong."""
+_ENDED = ("Succeeded", "Failed")
+_END_OF_JOBS = {"Complete": "True", "Failed": "True"}
 
 
 def projected(kind: Kind, obj: Mapping[str, Any]) -> Object:
@@ -42,8 +44,11 @@ def whole(_: Kind, obj: Mapping[str, Any]) -> Object:
 
 
 def _child(kind: Kind, obj: Mapping[str, Any]) -> Object:
-    """With managedFields, which tell who changed what; writes carry the uid, not the version."""
-    meta = _without(obj["metadata"], "resourceVersion")
+    """With managedFields, which tell who changed what. Writes carry the uid and not the version,
+    but for those to the model plan."""
+    meta = dict(obj["metadata"])
+    if kind != CONFIG_MAP:
+        meta.pop("resourceVersion", None)
     if "managedFields" in meta:
         meta["managedFields"] = [
             entry for entry in meta["managedFields"] if entry.get("subresource") != "status"
@@ -52,8 +57,10 @@ def _child(kind: Kind, obj: Mapping[str, Any]) -> Object:
     if kind == DEPLOYMENT and "status" in obj:
         status = obj["status"]
         kept["status"] = _only(status, _ROLLOUT) | {
-            "conditions": _troubled(status, _TROUBLE_OF_DEPLOYMENTS)
+            "conditions": _only_those(status, _TROUBLE_OF_DEPLOYMENTS)
         }
+    if kind == JOB and "status" in obj:
+        kept["status"] = {"conditions": _only_those(obj["status"], _END_OF_JOBS)}
     return kept
 
 
@@ -64,34 +71,52 @@ def _pod(obj: Mapping[str, Any]) -> Object:
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
-            **_only(meta, ("name", "namespace", "uid", "deletionTimestamp", "labels")),
+            **_only(
+                meta,
+                ("name", "namespace", "uid", "deletionTimestamp", "labels", "ownerReferences"),
+            ),
             "annotations": {k: v for k, v in annotations.items() if k.startswith("fraudops.io/")},
         },
         "status": {
-            "conditions": _troubled(status, _TROUBLE_OF_PODS),
-            "containerStatuses": [
-                kept for one in status.get("containerStatuses") or () if (kept := _container(one))
-            ],
+            **_only(status, ("podIP", "reason", "message")),
+            **({"phase": status["phase"]} if status.get("phase") in _ENDED else {}),
+            "conditions": [*_only_those(status, _TROUBLE_OF_PODS), *_readiness(status)],
+            **{
+                of: [kept for one in status.get(of) or () if (kept := _container(one))]
+                for of in ("initContainerStatuses", "containerStatuses")
+            },
         },
     }
 
 
+def _readiness(status: Mapping[str, Any]) -> list[Object]:
+    """That it is ready, without a word more: why it is not, containers tell."""
+    return [
+        {"type": "Ready", "status": "True"}
+        for one in status.get("conditions") or ()
+        if (one["type"], one["status"]) == ("Ready", "True")
+    ]
+
+
 def _container(one: Mapping[str, Any]) -> Object | None:
-    """None where it runs and has never ended: how many pods are ready, the Deployment tells."""
+    """None where it runs and has never ended."""
     states = {
         state: kept
         for state in ("state", "lastState")
         if (kept := _only(one.get(state) or {}, ("waiting", "terminated")))
     }
-    return {**_only(one, ("name", "ready")), **states} if states else None
+    if not states and not one.get("restartCount"):
+        return None
+    return {**_only(one, ("name", "ready", "restartCount")), **states}
 
 
-def _troubled(status: Mapping[str, Any], trouble: Mapping[str, str]) -> list[Object]:
-    """Without their times: that of an update moves when nothing else does."""
+def _only_those(status: Mapping[str, Any], wanted: Mapping[str, str]) -> list[Object]:
+    """Conditions of that status, without their times: that of an update moves when nothing else
+    does."""
     return [
         _only(one, _CONDITION)
         for one in status.get("conditions") or ()
-        if trouble.get(one["type"]) == one["status"]
+        if wanted.get(one["type"]) == one["status"]
     ]
 
 

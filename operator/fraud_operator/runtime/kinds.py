@@ -41,6 +41,9 @@ CONFIG_MAP = Kind("", "v1", "ConfigMap", "configmaps")
 SERVICE_ACCOUNT = Kind("", "v1", "ServiceAccount", "serviceaccounts")
 AUTOSCALER = Kind("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
 DISRUPTION_BUDGET = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
+CRON_JOB = Kind("batch", "v1", "CronJob", "cronjobs")
+JOB = Kind("batch", "v1", "Job", "jobs")
+CONTROLLER_REVISION = Kind("apps", "v1", "ControllerRevision", "controllerrevisions")
 POD = Kind("", "v1", "Pod", "pods")
 SECRET = Kind("", "v1", "Secret", "secrets")
 EVENT = Kind("", "v1", "Event", "events")
@@ -53,6 +56,9 @@ CHILDREN = (
     DEPLOYMENT,
     AUTOSCALER,
     DISRUPTION_BUDGET,
+    JOB,
+    CRON_JOB,
+    CONTROLLER_REVISION,
 )
 """What a detector is made of: applied, watched by label, pruned. A new kind of child is added
 here, to the operator's ClusterRole, and nowhere else outside `plan`."""

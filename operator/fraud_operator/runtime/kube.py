@@ -92,6 +92,12 @@ class Kube(Protocol):
         """Merge `patch` into `.status`, only if the object is still at `resource_version`."""
         ...
 
+    async def patch_labels(
+        self, kind: Kind, namespace: str, name: str, labels: Mapping[str, str | None], *, uid: str
+    ) -> Object:
+        """Set these labels of that very object; None removes one."""
+        ...
+
     async def create(
         self, manifest: Mapping[str, Any], *, subresource_of: tuple[Kind, str, str] | None = None
     ) -> Object:
@@ -209,6 +215,19 @@ class HttpKube:
             body={"metadata": {"resourceVersion": resource_version}, "status": patch},
             content_type="application/merge-patch+json",
             verb="STATUS",
+        )
+
+    async def patch_labels(
+        self, kind: Kind, namespace: str, name: str, labels: Mapping[str, str | None], *, uid: str
+    ) -> Object:
+        return await self._call(
+            "PATCH",
+            kind,
+            kind.path(namespace, name),
+            params={"fieldManager": FIELD_MANAGER},
+            body={"metadata": {"uid": uid, "labels": labels}},
+            content_type="application/merge-patch+json",
+            verb="LABEL",
         )
 
     async def create(

@@ -63,6 +63,12 @@ STORE_POLLS = Counter(
     ["result"],
     registry=REGISTRY,
 )
+FLEET_REQUESTS = Counter(
+    "fraud_operator_fleet_requests",
+    "Requests to scorer pods' management ports: PUT a plan or GET a report, and how they ended.",
+    ["verb", "result"],
+    registry=REGISTRY,
+)
 
 
 def exposition() -> bytes:

@@ -4,7 +4,7 @@ A key that is added again while it waits is one key; added while it is worked on
 more afterwards. A key at rest is due almost at once, so that what was deleted is back before
 anybody misses it; one that was worked on lately rests for the debounce first. Later additions
 extend neither, so a key that changes all the time is not starved. The earliest of several due times
-wins.
+wins. What must not wait at all (`hurry`) is due now, or the moment that the work under way ends.
 
 What is new can wait for what is under way: `add` with `patient` puts a key behind all others that
 become due within five minutes, so that a thousand new detectors are finished one after the other
@@ -60,6 +60,8 @@ class WorkQueue(Generic[Key]):
         """The keys of `_patient`; what else is in there is stale."""
         self._order = itertools.count()
         self._active: set[Key] = set()
+        self._hurried: set[Key] = set()
+        """Keys that are worked on and are to be due again the moment that they are not."""
         self._rested: dict[Key, float] = {}
         """When keys that were worked on lately have rested, in that order."""
         self._failures: dict[Key, int] = {}
@@ -85,6 +87,15 @@ class WorkQueue(Generic[Key]):
             self._waits.remove(key)
             self._push(key, self._due[key])
         self.add_after(key, max(self._settle, self._rested.get(key, now) - now))
+
+    def hurry(self, key: Key) -> None:
+        """Something about `key` changed that must not wait: it is due now, without a rest."""
+        if key in self._waits:
+            self._waits.remove(key)
+        if key in self._active:
+            self._hurried.add(key)
+        self._due.pop(key, None)
+        self.add_after(key, 0.0)
 
     def add_after(self, key: Key, delay: float) -> None:
         """`key` is due in `delay` seconds, or earlier where it already is."""
@@ -144,6 +155,7 @@ class WorkQueue(Generic[Key]):
         self._waits.discard(key)
         self._rested.pop(key, None)
         self._due.pop(key, None)
+        self._hurried.discard(key)
 
     def _release(self, key: Key) -> None:
         now = self._clock()
@@ -153,8 +165,10 @@ class WorkQueue(Generic[Key]):
         self._rested.pop(key, None)
         self._rested[key] = now + self._debounce
         if key in self._due:
-            self._due[key] = max(self._due[key], now + self._debounce)
+            rest = 0.0 if key in self._hurried else self._debounce
+            self._due[key] = max(self._due[key], now + rest)
             self._push(key, self._due[key])
+        self._hurried.discard(key)
 
     def _push(self, key: Key, at: float) -> None:
         heap = self._patient if key in self._waits else self._urgent

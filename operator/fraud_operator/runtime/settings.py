@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import Any
 
+from fraud_operator.runtime import words
+
 ENVIRONMENT_PREFIX = "FRAUD_OPERATOR_"
 
 
@@ -44,6 +46,10 @@ class Settings:
     store_threads: int = 4
     sts_endpoint: str = ""
     """Where a ServiceAccount's token is exchanged for keys of a model store; empty: AWS."""
+    google_provider: str = ""
+    """Who Google knows the cluster's issuer as; empty: it does not."""
+    google_sts_endpoint: str = ""
+    google_iam_endpoint: str = ""
     listen: tuple[str, int] = ("", 8080)
     """Host (empty: all addresses) and port (0: any free one)."""
     log_level: str = "info"
@@ -70,81 +76,68 @@ class _Setting:
         return ENVIRONMENT_PREFIX + self.name.upper()
 
 
-def _one_of(*choices: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in choices:
-            raise ValueError(f"must be one of {', '.join(choices)}, not {text!r}")
-        return text
-
-    return parse
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 1000:
-        raise ValueError(f"must be a whole number from 1 to 1000, not {text!r}")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 1 <= value <= 86400:
-        raise ValueError(f"must be a number of seconds from 1 to 86400, not {text!r}")
-    return value
-
-
-def _truth(text: str) -> bool:
-    return _one_of("true", "false")(text) == "true"
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > 65535:
-        raise ValueError(f"must be host:port or :port, not {text!r}")
-    return host.strip("[]"), int(port)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-
-
 _SETTINGS = (
-    _Setting("scorer_image", "image of scorer pods, for detectors that name none"),
+    _Setting("scorer_image", "image of scorer pods, for detectors that name none", words.image),
     _Setting(
         "image_pull_policy",
         "pull policy of scorer pods: Always, IfNotPresent or Never",
-        _one_of("Always", "IfNotPresent", "Never"),
+        words.one_of("Always", "IfNotPresent", "Never"),
         "POLICY",
     ),
     _Setting("kubeconfig", "path of a kubeconfig (default: the pod's own access, else kubectl's)"),
     _Setting("context", "context of the kubeconfig (default: its current one)"),
-    _Setting("namespaces", "look after these only, comma-separated (default: all)", _names, "NS,…"),
     _Setting(
-        "leader_election", "true or false: write only while holding the Lease", _truth, "BOOL"
+        "namespaces",
+        "look after these only, comma-separated (default: all)",
+        words.namespaces,
+        "NS,…",
+    ),
+    _Setting(
+        "leader_election", "true or false: write only while holding the Lease", words.truth, "BOOL"
     ),
     _Setting(
         "lease_namespace",
         "namespace of the Lease (default: the pod's own, fraudops-system outside of one)",
+        words.namespace,
     ),
-    _Setting("lease_name", "name of the Lease"),
+    _Setting("lease_name", "name of the Lease", words.object_name),
     _Setting(
         "identity", "this process' name in the Lease (default: the host's, and a random part)"
     ),
-    _Setting("workers", "how many detectors are worked on at once", _count, "N"),
-    _Setting("store_threads", "how many model stores are looked at at once", _count, "N"),
+    _Setting("workers", "how many detectors are worked on at once", words.count(1000), "N"),
+    _Setting(
+        "store_threads", "how many model stores are looked at at once", words.count(1000), "N"
+    ),
     _Setting(
         "sts_endpoint",
         "URL where a ServiceAccount's token is exchanged for a model store's keys (default: AWS)",
         metavar="URL",
     ),
-    _Setting("listen", "address of /healthz and /metrics, :8080 by default", _address, "HOST:PORT"),
     _Setting(
-        "log_level", "debug, info, warning, error", _one_of("debug", "info", "warning", "error")
+        "google_provider",
+        "who Google knows this cluster as: the audience of its workload identity provider",
+        metavar="AUDIENCE",
     ),
-    _Setting("log_format", "json or text", _one_of("json", "text")),
-    _Setting("relist_seconds", "how often every kind is listed anew", _seconds, "SECONDS"),
+    _Setting(
+        "google_sts_endpoint",
+        "URL where a ServiceAccount's token is exchanged at Google (default: Google's own)",
+        metavar="URL",
+    ),
+    _Setting(
+        "google_iam_endpoint",
+        "URL where a token of a Google service account is asked for (default: Google's own)",
+        metavar="URL",
+    ),
+    _Setting(
+        "listen", "address of /healthz and /metrics, :8080 by default", words.address, "HOST:PORT"
+    ),
+    _Setting(
+        "log_level",
+        "debug, info, warning, error",
+        words.one_of("debug", "info", "warning", "error"),
+    ),
+    _Setting("log_format", "json or text", words.one_of("json", "text")),
+    _Setting("relist_seconds", "how often every kind is listed anew", words.seconds, "SECONDS"),
 )
 
 

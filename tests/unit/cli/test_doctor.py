@@ -231,6 +231,9 @@ def test_a_check_of_the_cluster(check: str, changes: dict[str, Any], level: str,
 
 ROLE = {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/a"}
 KEYS = {"model": {"source": {"s3": {"bucket": "models", "credentialsSecret": "keys"}}}}
+GOOGLE: dict[str, Any] = {"model": {"source": {"gcs": {"bucket": "models"}}}}
+VOLUME: dict[str, Any] = {"model": {"source": {"pvc": {"claimName": "models"}}}}
+BACKED_UP = {"backup": {"destination": {"s3": {"bucket": "b", "credentialsSecret": "other"}}}}
 WORKS = (condition("AbleToScale", "True"), condition("ScalingActive", "True"))
 
 
@@ -357,7 +360,55 @@ WORKS = (condition("AbleToScale", "True"), condition("ScalingActive", "True"))
             "ok",
             "short-lived",
         ),
-        ("detector.credentials", facts_of(), "fail", "nobody may ask the model store"),
+        ("detector.credentials", facts_of(), "fail", "the store of spec.model.source"),
+        ("detector.credentials", facts_of(GOOGLE), "fail", "iam.gke.io/gcp-service-account in"),
+        ("detector.credentials", facts_of(VOLUME), "skip", "a volume has no keys"),
+        (
+            "detector.credentials",
+            facts_of({**VOLUME, "model": {**VOLUME["model"], **BACKED_UP}}),
+            "warn",
+            "Secret other holds keys",
+        ),
+        (
+            "detector.model",
+            facts_of({"scoring": {"whenUnavailable": "Review"}}),
+            "ok",
+            "answered with Review",
+        ),
+        ("detector.rollout", facts_of(), "warn", "answers everything at once"),
+        (
+            "detector.rollout",
+            facts_of({"model": {"rollout": {"strategy": "Canary"}}}),
+            "ok",
+            "comes by Canary",
+        ),
+        ("detector.signed", facts_of(), "warn", "can publish a version"),
+        (
+            "detector.signed",
+            facts_of({"model": {"verification": {"signature": {"publicKeySecret": {}}}}}),
+            "ok",
+            "must be signed",
+        ),
+        ("detector.backup", facts_of(), "warn", "in one place only"),
+        (
+            "detector.backup",
+            facts_of(
+                {"model": BACKED_UP},
+                {"conditions": [condition("ModelBackedUp", "True", "BackedUp", "3 versions")]},
+            ),
+            "ok",
+            "3 versions",
+        ),
+        (
+            "detector.backup",
+            facts_of(
+                {"model": BACKED_UP},
+                {"conditions": [condition("ModelBackedUp", "False", "BytesLost", "gone")]},
+            ),
+            "fail",
+            "BytesLost: gone",
+        ),
+        ("detector.backup", facts_of({"model": BACKED_UP}), "warn", "cronjobs"),
         ("detector.autoscaler", facts_of(), "skip", "is fixed"),
         ("detector.autoscaler", SCALED, "fail", "there is no HorizontalPodAutoscaler"),
         ("detector.autoscaler", replace(SCALED, children=autoscaler(*WORKS)), "ok", "2 to 5 pods"),

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
 
 from fraud_operator.api.frauddetector import FraudDetector
 from fraud_operator.cli.planning import store as planning_store
-from fraud_operator.cli.planning.store import Look, ReadableSecrets, look_at_store
+from fraud_operator.cli.planning.foresight import Obedient
+from fraud_operator.cli.planning.store import (
+    Look,
+    ReadableSecrets,
+    ReadableTokens,
+    look_at_store,
+)
 from fraud_operator.observe.observer import Observer
 from fraud_operator.plan.types import StoreView
 from fraud_operator.runtime import kinds
 from fraud_operator.runtime.kube import Object
-from fraud_scorer.artifact.store import AccessDenied
+from fraud_scorer.artifact.store import AccessDenied, StoredFile
 from tests.support.kube import FakeKube, refusal
 from tests.support.world import KEY, NAME, NAMESPACE, World, detector, version
 
@@ -46,7 +53,11 @@ def unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise AccessDenied("the store does not let you in from here")
 
-    monkeypatch.setattr(planning_store, "open_s3", refuse)
+    monkeypatch.setattr(planning_store, "open_briefly", refuse)
+
+
+def observer_of(world: World, secrets: ReadableSecrets) -> Observer:
+    return Observer(world.store, secrets, ReadableTokens(world.kube), Obedient(None))
 
 
 async def look(
@@ -56,7 +67,7 @@ async def look(
     live = world.read(kinds.FRAUD_DETECTOR, NAME) if exists else None
     parsed = FraudDetector.parse(wanted | {"status": live.get("status", {}) if live else {}})
     secrets = ReadableSecrets(world.kube, given or {})
-    observed = await Observer(world.store, secrets).look(KEY, parsed)
+    observed = await observer_of(world, secrets).look(KEY, parsed, wanted)
     return await look_at_store(parsed, live, observed, world.kube, secrets, skip=skip)
 
 
@@ -67,7 +78,10 @@ async def test_the_store_is_asked_with_the_detectors_keys(
         def list_versions(self) -> list[str]:
             return []
 
-    monkeypatch.setattr(planning_store, "open_s3", lambda *_: Store())
+        def list_files(self, prefix: str) -> Iterator[StoredFile]:
+            return iter(())
+
+    monkeypatch.setattr(planning_store, "open_briefly", lambda *_: Store())
     assert await look(world, with_keys()) == Look(StoreView((), listed=True))
 
 
@@ -173,6 +187,8 @@ class Forbidden(FakeKube):
 async def test_a_secret_that_the_user_may_not_read_is_taken_to_be_right(world: World) -> None:
     world.kube = cast(FakeKube, Forbidden())
     secrets = ReadableSecrets(world.kube, {})
-    observed = await Observer(world.store, secrets).look(KEY, FraudDetector.parse(with_keys()))
+    observed = await observer_of(world, secrets).look(
+        KEY, FraudDetector.parse(with_keys()), with_keys()
+    )
     assert observed.problems == {}
     assert secrets.unread == [f"{NAMESPACE}/keys"]

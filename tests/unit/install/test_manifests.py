@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import pytest
 import yaml
 
 from fraud_operator.cli.main import main
@@ -44,12 +45,21 @@ def test_the_operator_may_watch_what_it_watches_and_change_its_children_only():
 
 def test_it_reads_secrets_by_name_only_and_never_writes_a_spec():
     granted = rights(objects(OPTIONS), "fraud-operator")
-    assert {verb for _, resource, verb in granted if resource == "secrets"} == {"get"}
+    assert {verb for _, resource, verb in granted if resource == "secrets"} == {"get", "create"}
     assert {verb for _, resource, verb in granted if resource == "frauddetectors"} == {
         "list",
         "watch",
     }
     assert not any("*" in right for right in granted)
+
+
+def test_what_is_made_once_it_cannot_change():
+    granted = rights(objects(OPTIONS), "fraud-operator")
+    for resource in ("jobs", "controllerrevisions", "secrets"):
+        verbs = {verb for _, of, verb in granted if of == resource}
+        assert verbs.isdisjoint({"patch", "update"}), resource
+    assert ("", "pods", "delete") not in granted
+    assert ("", "pods", "create") not in granted
 
 
 def test_leases_are_of_its_own_namespace():
@@ -109,3 +119,22 @@ def test_the_command_writes_everything(capsys):
     assert {one["metadata"].get("namespace", "here") for one in made} == {"here"}
     assert main(["manifests", "--image=o", "--scorer-image=s", "--skip-crds"]) == 0
     assert "CustomResourceDefinition" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argument", "complaint"),
+    [
+        ("--replicas=-1", "must be a whole number from 1 to 10, not '-1'"),
+        ("--image=", "must be the name of an image"),
+        ("--namespace=Not a name", "must be a namespace's name"),
+        ("--namespaces=a,b_c", "must be a namespace's name"),
+        ("--image-pull-policy=sometimes", "invalid choice"),
+    ],
+)
+def test_what_no_cluster_would_take_is_refused(argument, complaint, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["manifests", "--image=o", "--scorer-image=s", argument])
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert complaint in said.err
+    assert said.out == ""

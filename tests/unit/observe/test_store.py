@@ -5,7 +5,15 @@ from typing import Any
 import pytest
 
 from fraud_operator.observe.store import DETECTOR_LABEL, Key, ObjectStore
-from fraud_operator.runtime.kinds import CONFIG_MAP, DEPLOYMENT, FRAUD_DETECTOR, POD, Kind
+from fraud_operator.runtime.kinds import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    FRAUD_DETECTOR,
+    JOB,
+    POD,
+    SERVICE,
+    Kind,
+)
 
 KEY = Key("fraud", "cards")
 
@@ -41,27 +49,33 @@ def store() -> ObjectStore:
 
 
 def test_news_is_told_once(store: ObjectStore) -> None:
-    child = obj(CONFIG_MAP, "plan", 5, data={"a": "b"})
-    assert store.put(CONFIG_MAP, child) == (KEY,)
-    assert store.put(CONFIG_MAP, child) == ()
+    child = obj(SERVICE, "cards", 5, spec={"a": "b"})
+    assert store.put(SERVICE, child) == (KEY,)
+    assert store.put(SERVICE, child) == ()
     del child["metadata"]["resourceVersion"]
-    assert store.children(KEY) == {("ConfigMap", "plan"): child}
+    assert store.children(KEY) == {("Service", "cards"): child}
 
 
 def test_what_nobody_reads_is_no_news(store: ObjectStore) -> None:
-    field = {"manager": "kubectl", "operation": "Update", "fieldsV1": {"f:data": {}}}
+    field = {"manager": "kubectl", "operation": "Update", "fieldsV1": {"f:spec": {}}}
     noise = {"manager": "kube-controller-manager", "operation": "Update", "subresource": "status"}
-    child = obj(CONFIG_MAP, "plan", 5, data={"a": "b"}, status={"seen": 1})
+    child = obj(SERVICE, "cards", 5, spec={"a": "b"}, status={"seen": 1})
     child["metadata"]["managedFields"] = [field, noise]
-    assert store.put(CONFIG_MAP, child) == (KEY,)
-    later = obj(CONFIG_MAP, "plan", 6, data={"a": "b"}, status={"seen": 2})
+    assert store.put(SERVICE, child) == (KEY,)
+    later = obj(SERVICE, "cards", 6, spec={"a": "b"}, status={"seen": 2})
     later["metadata"]["managedFields"] = [field]
-    assert store.put(CONFIG_MAP, later) == ()
-    assert store.put(CONFIG_MAP, child) == (), "the newer version counts, although it was no news"
-    edited = obj(CONFIG_MAP, "plan", 7, data={"a": "c"})
-    assert store.put(CONFIG_MAP, edited) == (KEY,)
-    again = obj(CONFIG_MAP, "plan", 8, uid="u2", data={"a": "c"})
-    assert store.put(CONFIG_MAP, again) == (KEY,), "another object, though it looks the same"
+    assert store.put(SERVICE, later) == ()
+    assert store.put(SERVICE, child) == (), "the newer version counts, although it was no news"
+    edited = obj(SERVICE, "cards", 7, spec={"a": "c"})
+    assert store.put(SERVICE, edited) == (KEY,)
+    again = obj(SERVICE, "cards", 8, uid="u2", spec={"a": "c"})
+    assert store.put(SERVICE, again) == (KEY,), "another object, though it looks the same"
+
+
+def test_the_model_plan_keeps_its_version_which_writes_to_it_carry(store: ObjectStore) -> None:
+    store.put(CONFIG_MAP, obj(CONFIG_MAP, "plan", 5, data={"a": "b"}))
+    assert store.children(KEY)["ConfigMap", "plan"]["metadata"]["resourceVersion"] == "5"
+    assert store.put(CONFIG_MAP, obj(CONFIG_MAP, "plan", 6, data={"a": "b"})) == (KEY,)
 
 
 def test_a_deployment_is_news_when_its_rollout_moves(store: ObjectStore) -> None:
@@ -79,22 +93,41 @@ def test_a_deployment_is_news_when_its_rollout_moves(store: ObjectStore) -> None
     assert store.put(DEPLOYMENT, deployment(4, 1, "ProgressDeadlineExceeded", "4"))
 
 
-def test_a_pod_is_news_when_it_is_stuck_or_speaks(store: ObjectStore) -> None:
+def test_a_pod_is_news_when_it_can_be_asked_is_ready_is_stuck_or_speaks(store: ObjectStore) -> None:
     def pod(version: int, **status: Any) -> dict[str, Any]:
         return obj(POD, "cards-1", version, status=status)
 
     unschedulable = {"type": "PodScheduled", "status": "False", "message": "no node"}
+    ready = {"type": "Ready", "status": "True", "lastTransitionTime": "1"}
     waiting = {"name": "scorer", "state": {"waiting": {"reason": "ImagePullBackOff"}}}
     running = {"name": "scorer", "ready": False, "state": {"running": {"startedAt": "1"}}}
-    refusal = {"exitCode": 3, "message": "{}"}
-    ended = {"name": "scorer", "ready": False, "lastState": {"terminated": refusal}}
+    ended = {"name": "scorer", "ready": False, "lastState": {"terminated": {"exitCode": 1}}}
     assert store.put(POD, pod(1, phase="Pending"))
-    assert not store.put(POD, pod(2, phase="Pending", podIP="10.0.0.1", hostIP="10.0.0.2"))
+    assert not store.put(POD, pod(2, phase="Pending", hostIP="10.0.0.2"))
     assert store.put(POD, pod(3, conditions=[unschedulable]))
     assert store.put(POD, pod(4, containerStatuses=[waiting]))
     assert store.put(POD, pod(5, containerStatuses=[running]))
-    assert not store.put(POD, pod(6, containerStatuses=[{**running, "ready": True}]))
-    assert store.put(POD, pod(7, containerStatuses=[ended]))
+    assert not store.put(POD, pod(6, phase="Running", containerStatuses=[running]))
+    assert store.put(POD, pod(7, podIP="10.0.0.1", containerStatuses=[running]))
+    assert store.put(POD, pod(8, podIP="10.0.0.1", conditions=[ready]))
+    later = {**ready, "lastTransitionTime": "2"}
+    assert not store.put(POD, pod(9, podIP="10.0.0.1", conditions=[later]))
+    assert store.put(POD, pod(10, podIP="10.0.0.1", containerStatuses=[ended]))
+    again = {**running, "restartCount": 1}
+    assert store.put(POD, pod(11, podIP="10.0.0.1", containerStatuses=[again]))
+    assert store.put(POD, pod(12, phase="Failed", reason="Evicted"))
+
+
+def test_a_job_is_news_when_it_is_over(store: ObjectStore) -> None:
+    def job(version: int, **status: Any) -> dict[str, Any]:
+        return obj(JOB, "cards-verify", version, status=status)
+
+    failed = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "message": "late"}
+    assert store.put(JOB, job(1))
+    assert not store.put(JOB, job(2, active=1, startTime="1"))
+    assert store.put(JOB, job(3, conditions=[{**failed, "lastProbeTime": "2"}]))
+    (condition,) = store.children(KEY)["Job", "cards-verify"]["status"]["conditions"]
+    assert condition == failed
 
 
 def test_older_never_replaces_newer(store: ObjectStore) -> None:

@@ -65,6 +65,34 @@ def test_a_key_that_was_worked_on_rests_for_the_debounce(
     assert drain(queue) == ["b", "a"]
 
 
+def test_what_must_not_wait_does_not_rest(queue: WorkQueue[str], clock: Clock) -> None:
+    queue.hurry("a")
+    assert drain(queue) == ["a"]
+    queue.add("a")
+    queue.hurry("a")
+    assert queue.take() is None, "one worker a key"
+    queue.done("a")
+    assert drain(queue) == ["a"], "due the moment that the work under way ends"
+    queue.done("a")
+    queue.add("a")
+    assert queue.take() is None, "whatever else there is rests"
+    queue.hurry("a")
+    assert drain(queue) == ["a"]
+
+
+def test_what_must_not_wait_goes_before_a_backoff_and_before_the_patient(
+    queue: WorkQueue[str], clock: Clock
+) -> None:
+    queue.add("a")
+    clock.now += 1
+    assert queue.take() == "a"
+    queue.failed("a")
+    queue.add("b", patient=True)
+    queue.hurry("a")
+    queue.hurry("b")
+    assert drain(queue) == ["a", "b"]
+
+
 def test_nothing_is_remembered_of_keys_that_have_rested(
     queue: WorkQueue[str], clock: Clock
 ) -> None:

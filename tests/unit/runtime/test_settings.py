@@ -68,6 +68,10 @@ def test_lists_and_addresses() -> None:
         ("--leader-election=maybe", "--leader-election must be one of true, false"),
         ("--relist-seconds=0", "--relist-seconds must be a number of seconds"),
         ("--image-pull-policy=Sometimes", "--image-pull-policy must be one of Always"),
+        ("--lease-name=A b", "--lease-name must be a name"),
+        ("--lease-namespace=no.dots", "--lease-namespace must be a namespace's name"),
+        ("--namespaces=a,B", "--namespaces must be a namespace's name .* not 'B'"),
+        ("--scorer-image=", "--scorer-image must be the name of an image"),
     ],
 )
 def test_what_is_wrong_is_named(argument: str, complaint: str) -> None:

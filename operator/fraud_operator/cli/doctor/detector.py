@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fraud_operator.api.frauddetector import FraudDetector, InvalidSpec
+from fraud_operator.cli.doctor import models
 from fraud_operator.cli.doctor.check import Check, Denied, Finding, fail, ok, skip, warn
 from fraud_operator.cli.doctor.facts import DetectorFacts
-from fraud_operator.models.source import ROLE_ANNOTATION
 from fraud_operator.plan.effective import Effective, effective
 
 
@@ -132,52 +132,6 @@ def image(facts: DetectorFacts) -> Finding:
     )
 
 
-def model(facts: DetectorFacts) -> Finding:
-    """A bad version can be left: it is pinned, or there is one to go back to."""
-    known = facts.status.get("model") or {}
-    if good := known.get("lastKnownGood"):
-        return ok(f"version {good['version']} is there to go back to")
-    if pinned := (facts.spec.get("model") or {}).get("version"):
-        return ok(f"pinned to version {pinned}")
-    return warn(
-        "the newest version is followed, and there is none to go back to",
-        "publish a second version, or pin one with spec.model.version",
-    )
-
-
-def verified(facts: DetectorFacts) -> Finding:
-    """The wanted version is the one that serves, and the store can be read."""
-    for type_ in ("ModelVerified", "ModelStoreReachable"):
-        condition = facts.condition(type_)
-        if condition.get("status") == "False":
-            return warn(
-                f"{type_}: {condition['reason']}: {condition['message']}",
-                "do what the message says; what served before goes on serving",
-            )
-    return ok("the wanted version is good, and the store can be read")
-
-
-def credentials(facts: DetectorFacts) -> Finding:
-    """No keys that live for ever."""
-    spec = facts.spec
-    s3 = ((spec.get("model") or {}).get("source") or {}).get("s3") or {}
-    role = ((spec.get("scorer") or {}).get("serviceAccountAnnotations") or {}).get(ROLE_ANNOTATION)
-    if secret := s3.get("credentialsSecret"):
-        return warn(
-            f"Secret {secret} holds keys that stay valid until somebody withdraws them",
-            f"use an identity of the cloud ({ROLE_ANNOTATION} in"
-            " spec.scorer.serviceAccountAnnotations); where there is none, let the keys only list"
-            " and read below the prefix, and rotate them",
-        )
-    if role:
-        return ok(f"short-lived credentials of {role}")
-    return fail(
-        "nobody may ask the model store",
-        "set spec.model.source.s3.credentialsSecret, or"
-        f" {ROLE_ANNOTATION} in spec.scorer.serviceAccountAnnotations",
-    )
-
-
 def autoscaler(facts: DetectorFacts) -> Finding:
     """The autoscaler gets figures, and has room."""
     if facts.spec.get("autoscaling") is None:
@@ -242,9 +196,7 @@ CHECKS = (
     Check("detector.spread", "Spread", spread),
     Check("detector.resources", "Resources", resources),
     Check("detector.image", "Image", image),
-    Check("detector.model", "Way back", model),
-    Check("detector.verified", "Model", verified),
-    Check("detector.credentials", "Credentials", credentials),
+    *models.CHECKS,
     Check("detector.autoscaler", "Autoscaler", autoscaler),
     Check("detector.upgrade", "Upgrade", upgrade),
 )

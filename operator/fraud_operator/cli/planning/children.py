@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,14 +12,17 @@ from fraud_operator.apply.applier import HASH_ANNOTATION
 from fraud_operator.cli.planning.differences import Difference, differences, fields_of
 from fraud_operator.cli.planning.rehearsal import NO_DRY_RUN
 from fraud_operator.cli.planning.report import Action, Change, Pods
-from fraud_operator.plan.pod_template import REVISION_ANNOTATION, TEMPLATE_ANNOTATION
+from fraud_operator.plan.model_plan import PLAN_KEY, RECORD_KEY
+from fraud_operator.plan.pod_template import TEMPLATE_ANNOTATION
 from fraud_operator.plan.types import ChildKey, ChildResult, Desired, Manifested
 from fraud_operator.runtime.kube import Object
-from fraud_scorer.artifact.plan import ModelPlan
 
-RECORDS = tuple(f"metadata.annotations[{name}]" for name in (HASH_ANNOTATION, TEMPLATE_ANNOTATION))
+RECORDS = (
+    *(f"metadata.annotations[{name}]" for name in (HASH_ANNOTATION, TEMPLATE_ANNOTATION)),
+    *(f"data[{key}]" for key in (PLAN_KEY, RECORD_KEY)),
+)
+"""What the report says in other words, or not at all."""
 ONLY_RECORDS = "only the operator's own record of it"
-_REVISION = f"spec.template.metadata.annotations[{REVISION_ANNOTATION}]"
 _NO_RIGHT = re.compile(r"User \"[^\"]*\" cannot \w+ resource")
 
 
@@ -101,9 +104,8 @@ def pods(
     live: Manifested | None,
     made: Object | None,
     running: Sequence[Manifested],
-    plans: Mapping[str, ModelPlan],
 ) -> Pods:
-    """Which pods restart, and why. `plans` are the model plans, before and after, by revision."""
+    """Which pods restart, and why."""
     before = live["spec"].get("replicas", 1) if live is not None else None
     if deployment is None or deployment.action in ("none", "refused"):
         return Pods(wanted_before=before, wanted_after=before)
@@ -121,41 +123,10 @@ def pods(
     ]
     return Pods(
         restart=sorted(names),
-        because=list(_reasons(template, plans)),
+        because=[one.path for one in template],
         wanted_before=before,
         wanted_after=after,
     )
-
-
-def _reasons(template: Sequence[Difference], plans: Mapping[str, ModelPlan]) -> Iterator[str]:
-    for one in template:
-        if one.path == _REVISION:
-            yield f"{one.path}: {_model_change(plans.get(one.before), plans.get(one.after))}"
-        elif not _follows_revision(one, template):
-            yield one.path
-
-
-def _model_change(old: ModelPlan | None, new: ModelPlan | None) -> str:
-    if old is None or new is None:
-        return "another model plan"
-    if old.active.version != new.active.version or old.active.digest != new.active.digest:
-        return f"model version {old.active.version} gives way to {new.active.version}"
-    if old.active.thresholds != new.active.thresholds:
-        return "the thresholds change"
-    if old.active.reasons != new.active.reasons:
-        return "the number of reasons changes"
-    if old.store != new.store:
-        return "the model store is another"
-    return "another model plan"
-
-
-def _follows_revision(one: Difference, template: Sequence[Difference]) -> bool:
-    """Whether the field differs only because it names the model's revision."""
-    for revision in template:
-        if revision.path == _REVISION and one.action == "change":
-            renamed = str(one.before).replace(str(revision.before), str(revision.after))
-            return renamed == str(one.after)
-    return False
 
 
 def masked(change: Change, stand_ins: Mapping[str, str]) -> Change:

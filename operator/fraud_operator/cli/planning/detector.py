@@ -19,22 +19,23 @@ from fraud_operator.cli.exits import Failure
 from fraud_operator.cli.look import Seen, look
 from fraud_operator.cli.planning import children
 from fraud_operator.cli.planning.files import Files
+from fraud_operator.cli.planning.foresight import Obedient, followed_through
+from fraud_operator.cli.planning.models import sentences
 from fraud_operator.cli.planning.operator import UNKNOWN_IMAGE, Operator
 from fraud_operator.cli.planning.rehearsal import Rehearsal
 from fraud_operator.cli.planning.report import Action, Change, Pods, Report
 from fraud_operator.cli.planning.resource import How, Refused, Resource, resource
 from fraud_operator.cli.planning.store import (
-    UNKNOWN,
     Look,
     ReadableSecrets,
-    is_placeholder,
+    ReadableTokens,
     look_at_store,
 )
 from fraud_operator.observe.observer import Observer
 from fraud_operator.observe.store import Key
 from fraud_operator.plan.children import scorer_name
 from fraud_operator.plan.detector import plan
-from fraud_operator.plan.model_plan import recorded_plans
+from fraud_operator.plan.model_plan import memory
 from fraud_operator.plan.types import ChildKey, Inputs, Observed, Plan
 
 _UNKNOWN_UID = "(known once it is created)"
@@ -94,15 +95,16 @@ class Planner:
     async def _rehearsed(self, key: Key, seen: Seen, changed: Resource, shown: Change) -> Report:
         detector = FraudDetector.parse(changed.after)
         secrets = ReadableSecrets(self.api.kube, self.files.secrets)
-        observed = await Observer(seen.store, secrets).look(key, detector)
+        tokens = ReadableTokens(self.api.kube)
+        told = memory(detector, seen.store.children(key)).plan
+        observer = Observer(seen.store, secrets, tokens, Obedient(told))
+        observed = await observer.look(key, detector, changed.after)
         store = await self.look_at_store(
             detector, seen.detector, observed, self.api.kube, secrets, skip=self.skip_store
         )
         inputs = Inputs(detector, observed, store.view, self.operator.defaults, datetime.now(UTC))
-        wanted = plan(inputs)
-        if wanted.status_first:
-            inputs = replace(inputs, detector=replace(detector, status=wanted.status))
-            wanted = plan(inputs)
+        verify = plan(inputs).release
+        wanted, inputs = followed_through(inputs)
 
         rehearsal = Rehearsal(self.api.kube)
         applied = await Applier(rehearsal, seen.store, Contention()).apply(
@@ -122,11 +124,19 @@ class Planner:
             shown,
             children=outcome.children(),
             pods=outcome.pods(),
+            models=list(
+                sentences(
+                    inputs,
+                    wanted,
+                    verify.verify if verify is not None else None,
+                    placeholder=store.placeholder,
+                )
+            ),
             problems=_stalled(inputs, wanted, theirs),
             assumed=[
                 *self.operator.assumed,
                 *store.assumed,
-                *_unread(secrets),
+                *_unread([*secrets.unread, *tokens.unread]),
                 *rehearsal.unchecked,
                 *_default_image(wanted),
             ],
@@ -155,13 +165,11 @@ class _Outcome:
     def pods(self) -> Pods:
         """What becomes of the pods."""
         child = ("Deployment", scorer_name(self.detector))
-        plans = {**recorded_plans(self.detector, self.observed.children), **self._plans()}
         found = children.pods(
             next((one for one in self._changes() if (one.kind, one.name) == child), None),
             self.observed.children.get(child),
             self.rehearsal.made.get(child),
-            self.seen.store.pods(Key(self.detector.namespace, self.detector.name)),
-            {revision: one for revision, one in plans.items() if not is_placeholder(one)},
+            self.observed.pods,
         )
         for one in self.wanted.objects:
             if one.manifest["kind"] == "HorizontalPodAutoscaler":
@@ -170,25 +178,19 @@ class _Outcome:
         return found
 
     def _changes(self) -> list[Change]:
-        return children.changes(
+        found = children.changes(
             self.wanted.objects,
             self.applied.results,
             self.observed.children,
             self.rehearsal.made,
             self.removed,
         )
-
-    def _plans(self) -> Mapping[str, Any]:
-        objects = {
-            (one.manifest["kind"], one.manifest["metadata"]["name"]): one.manifest
-            for one in self.wanted.objects
-        }
-        return recorded_plans(self.detector, objects)
+        # Of a version that only stands in nobody knows how its verification would be named.
+        return [one for one in found if not (self.store.placeholder and one.kind == "Job")]
 
     def _stand_ins(self) -> dict[str, str]:
         """What is not known, by what stands for it in manifests."""
         found = {UNKNOWN_IMAGE: "(the operator's default image)"}
-        found |= {rev: UNKNOWN for rev, one in self._plans().items() if is_placeholder(one)}
         if self.seen.detector is None and self.detector.uid:
             found[self.detector.uid] = _UNKNOWN_UID
         return found
@@ -221,10 +223,10 @@ def _stalled(inputs: Inputs, wanted: Plan, applied: Applied) -> list[str]:
     return [f"{one.kind} {one.name}: {one.message}" for one in applied.failed]
 
 
-def _unread(secrets: ReadableSecrets) -> list[str]:
+def _unread(names: Sequence[str]) -> list[str]:
     return [
         f"You may not read Secret {name}. Assumed: it is there, with the keys that it needs."
-        for name in dict.fromkeys(secrets.unread)
+        for name in dict.fromkeys(names)
     ]
 
 

@@ -69,6 +69,12 @@ class Rehearsal:
         """As it would be."""
         return await self._kube.patch_status(kind, namespace, name, patch, resource_version)
 
+    async def patch_labels(
+        self, kind: Kind, namespace: str, name: str, labels: Mapping[str, str | None], *, uid: str
+    ) -> Object:
+        """As it would be."""
+        return await self._kube.patch_labels(kind, namespace, name, labels, uid=uid)
+
     async def create(
         self, manifest: Mapping[str, Any], *, subresource_of: tuple[Kind, str, str] | None = None
     ) -> Object:

@@ -48,6 +48,8 @@ class Report:
     resource: Change
     children: Sequence[Change] = ()
     pods: Pods = Pods()
+    models: Sequence[str] = ()
+    """What becomes of what answers: sentences."""
     problems: Sequence[str] = ()
     """Why the operator could not do it, or not all of it."""
     assumed: Sequence[str] = ()
@@ -75,6 +77,7 @@ class Report:
             "resource": asdict(self.resource),
             "children": [asdict(child) for child in self.children],
             "pods": asdict(self.pods),
+            "models": list(self.models),
             "problems": list(self.problems),
             "assumed": list(self.assumed),
             "notes": list(self.notes),

@@ -9,23 +9,27 @@ placeholder stands for the version, and whatever depends on it is shown as not k
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from fraud_operator.api.frauddetector import FraudDetector, InvalidSpec
+from fraud_operator.models.clients import open_briefly
+from fraud_operator.models.identities import Access, Exchanges, Identities
 from fraud_operator.models.look import Looker
-from fraud_operator.models.source import Identities, source_of
-from fraud_operator.models.stores import open_s3
+from fraud_operator.models.quarantine import Quarantine
+from fraud_operator.models.source import Asked, Source, source_of, wanted_versions
+from fraud_operator.observe.management import Management, Tokens
 from fraud_operator.observe.secrets import Secrets
+from fraud_operator.plan.children import management_name
 from fraud_operator.plan.effective import effective
-from fraud_operator.plan.model_plan import recorded_plans
+from fraud_operator.plan.management_token import management_token
+from fraud_operator.plan.model_plan import Memory, memory
 from fraud_operator.plan.types import Observed, StoreVersion, StoreView
 from fraud_operator.runtime.kube import ApiError, Kube
-from fraud_scorer.artifact.credentials import Keys
+from fraud_scorer.artifact.credentials import GoogleKey, Keys
 from fraud_scorer.artifact.manifest import Engine, Feature, FileRef, Framework, Manifest
-from fraud_scorer.artifact.plan import ModelPlan
 from fraud_scorer.artifact.store import CredentialsMissing, StoreError
 
 UNKNOWN = "(known once the model store is read)"
@@ -68,6 +72,25 @@ class ReadableSecrets(Secrets):
         if given := self._given.get((namespace, name)):
             return dict(given)
         return await super().values(namespace, name)
+
+
+class ReadableTokens(Tokens):
+    """The token's Secret as far as the user may read it: what matters is whether there is one."""
+
+    def __init__(self, kube: Kube) -> None:
+        super().__init__(kube)
+        self.unread: list[str] = []
+
+    async def of(self, detector: FraudDetector, *, doubted: bool = False) -> Management:
+        try:
+            return await super().of(detector, doubted=doubted)
+        except ApiError as error:
+            if error.status != 403:
+                raise
+        if not detector.status.get("conditions"):
+            return Management()  # a new detector has none
+        self.unread.append(f"{detector.namespace}/{management_name(detector)}")
+        return Management(management_token(detector), token="(not readable)")  # noqa: S106
 
 
 class _EveryKey(frozenset[str]):
@@ -114,25 +137,41 @@ async def _asked(
 ) -> tuple[StoreView | None, str]:
     """What the operator is going to see, or why that cannot be known from here."""
     source = source_of(detector)
-    try:
-        credentials = await Identities(kube, secrets).of(source)
-    except CredentialsMissing as error:
-        return StoreView((), error.reason, str(error), listed=True), ""
-    except ApiError as error:
-        if error.status != 403:
-            raise
-        return None, f"Secret {source.namespace}/{source.secret}: {error.message}"
-    if not isinstance(credentials, Keys):
-        # It takes a token of the ServiceAccount, and to make one is no dry run.
-        return None, "only the detector's own ServiceAccount may ask it"
+    if any(one.location.volume is not None for one in (source.versions, source.artifacts)):
+        return None, "only what runs in the cluster can ask for its volume"
+    # The operator may well be known to Google: its settings are not known here.
+    identities = Identities(kube, secrets, exchanges=Exchanges(google_provider="the operator's"))
+    access: dict[Asked, Access] = {}
+    for asked in (source.versions, source.artifacts):
+        try:
+            access[asked] = await identities.of(source, asked)
+        except CredentialsMissing as error:
+            return StoreView((), error.reason, str(error), listed=True), ""
+        except ApiError as error:
+            if error.status != 403:
+                raise
+            return None, f"Secret {source.namespace}/{asked.secret}: {error.message}"
+        if not isinstance(access[asked].credentials, Keys | GoogleKey):
+            # It takes a token of the ServiceAccount, and to make one is no dry run.
+            return None, "only the detector's own ServiceAccount may ask it"
     if skip:
         return None, "--skip-store"
     try:
-        store = await asyncio.to_thread(open_s3, source.location, credentials)
-        return StoreView(await asyncio.to_thread(Looker().look, store), listed=True), ""
+        return await asyncio.to_thread(_seen, source, access, wanted_versions(detector)), ""
     except StoreError as error:
         # From here. To the operator, inside the cluster, the store may well give another answer.
         return None, f"{error.reason}: {error}"
+
+
+def _seen(source: Source, access: Mapping[Asked, Access], wanted: Set[str]) -> StoreView:
+    """What two looks find: a version without a manifest takes two."""
+    store = open_briefly(source.versions.location, access[source.versions])
+    looker = Looker()
+    looker.look(store, wanted)
+    versions = looker.look(store, wanted)
+    if source.artifacts != source.versions:
+        store = open_briefly(source.artifacts.location, access[source.artifacts])
+    return StoreView(versions, listed=True, ledger=Quarantine().read(store))
 
 
 def _same_question(detector: FraudDetector, live: Mapping[str, Any], observed: Observed) -> bool:
@@ -148,8 +187,14 @@ def _same_question(detector: FraudDetector, live: Mapping[str, Any], observed: O
     if now.scoring.thresholds is None and before.scoring.thresholds is not None:
         return False
     pinned, pinned_before = effective(now).version, effective(before).version
-    recorded = recorded_plans(detector, observed.children).values()
-    return pinned == pinned_before or pinned in {plan.active.version for plan in recorded}
+    return pinned == pinned_before or pinned in _versions(memory(detector, observed.children))
+
+
+def _versions(known: Memory) -> set[str]:
+    """Those that were proven."""
+    planned = known.plan.models if known.plan is not None else ()
+    proofs = known.record.proofs if known.record is not None else ()
+    return {one.version for one in planned} | {one.version for one in proofs}
 
 
 def _as_reported(live: Mapping[str, Any], why_not: str) -> Look:
@@ -173,11 +218,6 @@ def _as_reported(live: Mapping[str, Any], why_not: str) -> Look:
             else " Assumed: what pods are told to serve stays as the operator last decided."
         )
     return Look(view, [said])
-
-
-def is_placeholder(plan: ModelPlan) -> bool:
-    """Whether the model plan is of a version that only stands in."""
-    return plan.active.digest == f"sha256:{_NO_DIGEST}"
 
 
 def _placeholder(version: str) -> StoreVersion:

@@ -32,6 +32,7 @@ def _report(report: Report, style: Style) -> Iterator[str]:
         yield from _change(change, style)
     pods = list(_pods(report.pods, style))
     for title, said, paint in (
+        ("Models", report.models, str),
         ("Pods", pods, str),
         ("Problems", report.problems, style.bad),
         ("Assumed", report.assumed, style.warn),
