@@ -1,0 +1,260 @@
+"""The declared features of a transaction as it comes: Redis's, else Postgres's, else defaults.
+
+    answer = await online.ask(transaction)
+    row = model.inputs.row({**request.features, **answer.values})
+
+Nothing here raises for a store's sake, and nothing waits longer than twice Redis's deadline and
+once Postgres's: what an answer had to do without is in its `degraded`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time as clocks
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fraud_scorer.artifact.manifest import Value
+from fraud_scorer.features import state
+from fraud_scorer.features.events import Transaction
+from fraud_scorer.features.history import History, HistoryAway, Read
+from fraud_scorer.features.layout import Layout
+from fraud_scorer.features.rebuild import Flown, Rebuilder
+from fraud_scorer.features.redis import Ask, Entity, How, Missing, RedisHistories
+from fraud_scorer.features.resp import RedisAddress
+from fraud_scorer.features.settings import Settings
+from fraud_scorer.features.state import UNKNOWN, Totals
+from fraud_scorer.features.values import Values
+
+WITHOUT_REDIS = "features.redis"
+"""Redis did not answer in time, and this transaction is not counted in it yet."""
+WITHOUT_POSTGRES = "features.postgres"
+"""A history was missing, and Postgres did not give it in time."""
+WITH_DEFAULTS = "features.defaults"
+"""Some features have the population's values, as the entity's own are not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The declared features of a transaction, of what was before it."""
+
+    values: Mapping[str, Value]
+    age_ms: float
+    """How long ago they were read; of a repeated transaction, when it came first."""
+    degraded: tuple[str, ...] = ()
+
+
+def system_clock() -> int:
+    """Microseconds since 1970."""
+    return clocks.time_ns() // 1000
+
+
+class OnlineFeatures:
+    """Of one layout: models with equal declarations share it. Used from the event loop's thread."""
+
+    def __init__(
+        self, layout: Layout, redis: RedisAddress, history: History | None,
+        settings: Settings | None = None, clock: Callable[[], int] = system_clock,
+    ) -> None:  # fmt: skip
+        """Without a `history` nothing is known of an entity before it was first seen here."""
+        settings = settings or Settings()
+        self._layout, self._settings, self._clock = layout, settings, clock
+        self._values = Values(layout)
+        self.redis = RedisHistories(redis, layout, settings, clock, rebuilt=history is not None)
+        self.rebuilder = None if history is None else Rebuilder(history, settings)
+        self._history = history
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self, patience: float = 1.0) -> None:
+        """Look for the stores, and wait for them, but not for long: they may come later."""
+        breakers = [self.redis.breaker]
+        if self.rebuilder is not None:
+            breakers.append(self.rebuilder.breaker)
+        for one in breakers:
+            one.start()
+        waits = [asyncio.create_task(one.wait_closed()) for one in breakers]
+        await asyncio.wait(waits, timeout=patience)
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+
+    async def aclose(self) -> None:
+        """End what goes on in the background."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.redis.aclose()
+        if self.rebuilder is not None:
+            await self.rebuilder.aclose()
+
+    def ask(self, transaction: Transaction) -> asyncio.Future[Answer]:
+        """Its features; from then on it counts for others."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+        entities = self._entities(transaction)
+        if not entities:
+            future.set_result(Answer(self._values.defaults, 0.0))
+            return future
+
+        def answered(read_at: int, totals: Sequence[Any], why: str) -> None:
+            if why or not all(totals):
+                asking = _Asking(self, transaction, ask, future)
+                task = loop.create_task(asking.the_long_way(read_at, totals, why))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            elif not future.done():
+                future.set_result(self._answer(transaction, entities, totals, read_at, ()))
+
+        strict = self.rebuilder is not None and self.rebuilder.breaker.closed
+        ask = Ask(
+            self.redis.transaction_key(transaction.id), transaction.time, entities,
+            How.STRICT if strict else How.LENIENT, answered,
+        )  # fmt: skip
+        self.redis.ask(ask)
+        return future
+
+    async def refresh(self, named: Iterable[tuple[str, str]]) -> None:
+        """Labels or attributes of these entities (kind and id) were recorded: take them over.
+
+        Raises HistoryAway or RedisError: then it is to be tried again.
+        """
+        if self._history is None:
+            return
+        now = self._clock()
+        kinds = {
+            one.kind: index
+            for index, one in enumerate(self._layout.kinds)
+            if any(table.shape in ("labels", "attributes") for table in one.tables)
+        }
+        for name, entity in named:
+            kind = kinds.get(name)
+            if kind is not None:
+                read = await self._history.read(
+                    self._layout.kinds[kind], entity, time=now, now=now, excluding=()
+                )
+                await self.redis.refresh(kind, entity, read)
+
+    def _entities(self, transaction: Transaction) -> list[Entity]:
+        found = []
+        for index, kind in enumerate(self._layout.kinds):
+            entity = transaction.entities.get(kind.kind)
+            if entity is not None:
+                key = self.redis.entity_key(index, entity)
+                found.append(Entity(index, entity, key, state.cells(kind, transaction)))
+        return found
+
+    def _answer(
+        self, transaction: Transaction, entities: Sequence[Entity], totals: Sequence[Any],
+        read_at: int, degraded: Sequence[str],
+    ) -> Answer:  # fmt: skip
+        """`totals` are those of `entities`, None where nothing is known."""
+        by_kind: list[Totals | None] = [None] * len(self._layout.kinds)
+        unknown = False
+        for entity, its in zip(entities, totals, strict=True):
+            by_kind[entity.kind] = its or None
+            if not its or (UNKNOWN in its and self._unknown(entity, its)):
+                unknown = True
+        if unknown:
+            degraded = (*degraded, *self._why_unknown(degraded), WITH_DEFAULTS)
+        age = max(self._clock() - read_at, 0) // 1000 if read_at else 0
+        return Answer(self._values.of(by_kind, transaction.time), float(age), tuple(degraded))
+
+    def _why_unknown(self, degraded: Sequence[str]) -> Sequence[str]:
+        """Redis alone answered, and Postgres was not even asked."""
+        spared = self.rebuilder is not None and not self.rebuilder.breaker.closed
+        return (WITHOUT_POSTGRES,) if spared and WITHOUT_POSTGRES not in degraded else ()
+
+    def _unknown(self, entity: Entity, totals: Totals) -> bool:
+        """Whether a window's totals are not known (an attribute may be -1 as well)."""
+        kind = self._layout.kinds[entity.kind]
+        return any(
+            totals[kind.place(table, index)] == UNKNOWN
+            for table in kind.tables
+            for index in range(len(table.windows))
+        )
+
+
+class _Asking:
+    """A question that Redis alone did not answer."""
+
+    def __init__(
+        self, online: OnlineFeatures, transaction: Transaction, ask: Ask,
+        future: asyncio.Future[Answer],
+    ) -> None:  # fmt: skip
+        self._online, self._transaction, self._ask, self._future = online, transaction, ask, future
+        self._accepted = online._clock()
+        self._degraded: list[str] = []
+
+    async def the_long_way(self, read_at: int, totals: Sequence[Any], why: str) -> None:
+        """Read what is missing, have it counted, and answer."""
+        entities = self._ask.entities
+        known = list(totals) if totals else [Missing()] * len(entities)
+        deadline = asyncio.get_running_loop().time() + self._online._settings.history_deadline
+        flown = await asyncio.gather(
+            *(
+                _nothing() if its else self._read(entity, its, deadline)
+                for entity, its in zip(entities, known, strict=True)
+            )
+        )
+        counted = None if why else await self._count(flown)
+        if counted is not None:
+            read_at, known = counted
+        else:
+            self._degraded.insert(0, WITHOUT_REDIS)
+            self._online.redis.tell_later(self._ask, self._accepted)
+            known = [
+                its or (one and self._totals(entity, one.read))
+                for entity, its, one in zip(entities, known, flown, strict=True)
+            ]
+        if not self._future.done():
+            self._future.set_result(
+                self._online._answer(self._transaction, entities, known, read_at, self._degraded)
+            )
+
+    async def _read(self, entity: Entity, its: Missing, deadline: float) -> Flown | None:
+        rebuilder = self._online.rebuilder
+        if rebuilder is None:
+            return None
+        try:
+            return await rebuilder.read(
+                self._online._layout.kinds[entity.kind], entity.id,
+                excluding={self._transaction.id, *its.excluding}, time=self._transaction.time,
+                now=self._online._clock(), deadline=deadline,
+            )  # fmt: skip
+        except HistoryAway:
+            if WITHOUT_POSTGRES not in self._degraded:
+                self._degraded.append(WITHOUT_POSTGRES)
+            return None
+
+    async def _count(self, flown: Sequence[Flown | None]) -> tuple[int, list[Any]] | None:
+        """Have Redis take over what was read; when it was read and the totals, or None."""
+        for entity, one in zip(self._ask.entities, flown, strict=True):
+            entity.given = None if one is None or one.joined else one.read
+        if any(one is not None and one.joined for one in flown):
+            found = await self._again(How.STRICT)
+            if found is None or all(found[1]):
+                return found
+        return await self._again(How.LENIENT)
+
+    async def _again(self, how: How) -> tuple[int, list[Any]] | None:
+        """Ask Redis once more, with what was read; None where it does not answer."""
+        future: asyncio.Future[tuple[int, Sequence[Any], str]]
+        future = asyncio.get_running_loop().create_future()
+
+        def answered(read_at: int, totals: Sequence[Any], why: str) -> None:
+            if not future.done():
+                future.set_result((read_at, totals, why))
+
+        ask = Ask(self._ask.key, self._ask.time, self._ask.entities, how, answered)
+        self._online.redis.ask(ask)
+        read_at, totals, why = await future
+        return None if why else (read_at, list(totals))
+
+    def _totals(self, entity: Entity, read: Read) -> Totals:
+        kind = self._online._layout.kinds[entity.kind]
+        return state.totals(kind, read.tables, entity.cells)
+
+
+async def _nothing() -> None:
+    return None
