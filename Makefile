@@ -60,6 +60,10 @@ test-long: venv ## Drills and older Kubernetes versions, on top of `make test`
 	  FRAUDOPS_KUBERNETES=$$release $(PYTEST) -m "not node and not long" tests/integration || exit 1; \
 	done
 
+.PHONY: drill-model
+drill-model: venv ## Damage models in every way under load, in a real cluster, and see that nobody notices
+	@$(BIN)/python -m tests.drills.model
+
 .PHONY: lint generate
 TYPED := -p fraud_operator -p fraud_scorer -p tests.cluster -p examples -p bench
 lint: venv ## Style, types, import contracts, generated files

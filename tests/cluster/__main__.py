@@ -9,6 +9,7 @@ from tests.cluster.api import Cluster, ClusterError, ensure, providers
 from tests.cluster.build import BuildError
 from tests.cluster.paths import TIERS
 from tests.cluster.progress import say
+from tests.cluster.tools import PACKAGES, tool
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -97,8 +98,6 @@ def _build(options: argparse.Namespace) -> int:
 
 
 def _tool(options: argparse.Namespace) -> int:
-    from tests.cluster.tools import tool
-
     try:
         print(tool(options.name))
     except KeyError as error:
@@ -142,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     kubeconfig.set_defaults(run=_kubeconfig)
 
     tool = commands.add_parser("tool", help="build a tool when needed and print its path")
-    tool.add_argument("name", help="helm, kubeconform, kwok, versitygw, local-path-provisioner")
+    tool.add_argument("name", help=", ".join(PACKAGES))
     tool.set_defaults(run=_tool)
     return parser
 

@@ -24,6 +24,8 @@ NODE_COMMANDS = {
     "nft": "nftables",
     "mount": "mount",
 }
+#: What tests start as child processes; tests/support has a module for each.
+STORES = {"psql": "postgresql", "redis-server": "redis-server"}
 CNI_FOLDERS = [Path("/usr/lib/cni"), Path("/opt/cni/bin")]
 CNI_PACKAGE = "containernetworking-plugins"
 CAP_NET_ADMIN, CAP_SYS_ADMIN = 12, 21
@@ -72,11 +74,13 @@ def ask_once() -> None:
     # Here, because that module imports this one.
     from tests.cluster.images.builder import WITHOUT_DOCKER, WITHOUT_REGISTRY, docker_answers
 
-    if os.geteuid() != 0 or docker_answers():
+    if os.geteuid() != 0:
         return
-    images = missing_of({**WITHOUT_DOCKER, **WITHOUT_REGISTRY})
-    if packages := sorted({*missing_packages(), *images}):
-        installed(packages, "A cluster with real pods")
+    packages = set(missing_of(STORES))
+    if not docker_answers():
+        packages |= {*missing_packages(), *missing_of({**WITHOUT_DOCKER, **WITHOUT_REGISTRY})}
+    if packages:
+        installed(sorted(packages), "Tests with real pods and stores")
 
 
 def cni_folder() -> Path | None:
@@ -107,6 +111,8 @@ def installed(packages: Sequence[str], who: str) -> bool:
     if not consent(f"{who} needs system packages. Run: {install_command(packages)} ?"):
         return False
     with step(f"installing {', '.join(packages)}"):
+        if "postgresql" in packages:
+            _want_no_database()
         for arguments in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
             result = subprocess.run(
                 ["apt-get", "--quiet", "-o", "DPkg::Lock::Timeout=300", *arguments],
@@ -117,6 +123,13 @@ def installed(packages: Sequence[str], who: str) -> bool:
                 say(f"apt-get {arguments[0]} failed:\n{result.stderr.strip()[-2000:]}")
                 return False
     return True
+
+
+def _want_no_database() -> None:
+    """Debian would make and start a database of the machine's own; tests start theirs."""
+    folder = Path("/etc/postgresql-common/createcluster.d")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "fraudops.conf").write_text("create_main_cluster = false\n")
 
 
 def _capable(capability: int) -> bool:

@@ -102,16 +102,22 @@ class Bed:
         return S3Store(location, Keys(keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"]))
 
     def publish(
-        self, prefix: str, version: str, *, seed: int = 0, to: Store | None = None
+        self,
+        prefix: str,
+        version: str,
+        *,
+        seed: int = 0,
+        to: Store | None = None,
+        model: Any = None,
     ) -> Published:
         """Publish a small model, into the bucket unless told otherwise; another seed is another
-        model."""
+        model. `model`: a fitted one of your own, for the same two features."""
         rng = np.random.default_rng(seed)
         rows = np.column_stack([rng.gamma(2.0, 40.0, 400), rng.integers(0, 2, 400)])
         fraud = rows[:, 0] + 60 * rows[:, 1] + rng.normal(0, 20, 400) > 180
         golden = [{"amount": float(a), "night": float(n)} for a, n in rows[:8]]
         return publish_model(
-            LogisticRegression().fit(rows, fraud),
+            model or LogisticRegression().fit(rows, fraud),
             to=to or self.store(prefix),
             model=prefix,
             version=version,
@@ -171,7 +177,8 @@ class Bed:
 
     def pods(self, name: str) -> list[Any]:
         """The scorer pods that are there and not going."""
-        found = self.get("pods", f"--selector=fraudops.io/detector={name}")
+        scorers = f"fraudops.io/detector={name},app.kubernetes.io/name=fraud-scorer"
+        found = self.get("pods", f"--selector={scorers}")
         return [pod for pod in found if not pod["metadata"].get("deletionTimestamp")]
 
     def story(self) -> str:

@@ -1,15 +1,16 @@
 """Transactions all the time, sent by the pod `client` of a bed through a detector's Service.
 
 A connection for each request, so that every pod has its share; what is not answered 200 is told.
+Amounts go from 0 to 400, so that every decision is made.
 """
 
 from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.e2e.bed import CLIENT, Bed, transaction
@@ -19,20 +20,22 @@ import http.client, json, sys, threading, time
 
 host, path, body, threads, pause = sys.argv[1], sys.argv[2], sys.argv[3], *map(float, sys.argv[4:])
 over, lock = threading.Event(), threading.Lock()
-answered, failed = 0, []
+answered, failed, versions, last = 0, [], {}, {}
 
 def send(thread):
     global answered
     number = 0
     while not over.is_set():
         number += 1
-        asked = json.loads(body) | {"transaction_id": f"load-{thread}-{number}"}
+        features = {"amount": number * 7919 % 400, "night": number % 2}
+        asked = json.loads(body) | {
+            "transaction_id": f"load-{thread}-{number}", "features": features}
         try:
             connection = http.client.HTTPConnection(host, timeout=10)
             connection.request("POST", path, json.dumps(asked), {
                 "Content-Type": "application/json", "Connection": "close"})
             answer = connection.getresponse()
-            answer.read()
+            data = answer.read()
             said = "" if answer.status == 200 else f"status {answer.status}"
         except OSError as error:
             said = repr(error)
@@ -40,6 +43,11 @@ def send(thread):
             connection.close()
         with lock:
             answered += not said
+            if not said:
+                model = json.loads(data)["model"]
+                version = model["version"] if model else ""
+                versions[version] = versions.get(version, 0) + 1
+                last[version] = time.time()
             if said:
                 failed.append(f"{time.strftime('%H:%M:%S')} {said}")
         over.wait(pause)
@@ -49,7 +57,8 @@ for one in senders: one.start()
 sys.stdin.read()
 over.set()
 for one in senders: one.join()
-print(json.dumps({"answered": answered, "failed": failed}))
+print(json.dumps(
+    {"answered": answered, "failed": failed, "versions": versions, "last": last}))
 """
 
 
@@ -59,6 +68,10 @@ class Load:
 
     answered: int = 0
     failed: tuple[str, ...] = ()
+    versions: Mapping[str, int] = field(default_factory=dict)
+    """How many answers each version gave; of the empty one, those that no model gave."""
+    last: Mapping[str, float] = field(default_factory=dict)
+    """When the last of them came: seconds since 1970."""
 
 
 @contextmanager
@@ -81,3 +94,4 @@ def under_load(bed: Bed, detector: str, *, threads: int = 2, pause: float = 0.02
         said, _ = sender.communicate(timeout=60)
     told = json.loads(said)
     load.answered, load.failed = told["answered"], tuple(told["failed"])
+    load.versions, load.last = told["versions"], told["last"]

@@ -49,6 +49,7 @@ def test_a_published_model_is_whole(tmp_path: Path, model: list[str]) -> None:
         assert estimator.predict_proba(row)[0, 1] == pytest.approx(golden.score, abs=1e-12)
     scores = [golden.score for golden in manifest.golden]
     assert scores == sorted(scores)
+    assert {golden.label for golden in manifest.golden} == {"fraud", "genuine"}
     assert load(data).explains
     assert scores[0] < 0.05
     assert scores[-1] > 0.5

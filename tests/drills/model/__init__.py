@@ -1,0 +1,1 @@
+"""The corruption drill: everything that can go wrong with a model, under constant load."""
