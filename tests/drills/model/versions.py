@@ -122,7 +122,7 @@ def slow(bed: Bed, prefix: str, version: str) -> None:
     rows = rng.normal(size=(2000, 2)) * [200, 1]
     forest = RandomForestClassifier(100, max_depth=7, n_jobs=1, random_state=0)
     forest.fit(rows, rng.integers(0, 2, 2000))
-    forest.estimators_ = forest.estimators_ * 250
+    forest.estimators_ = forest.estimators_ * 600
     forest.n_estimators = len(forest.estimators_)
     bed.publish(prefix, version, model=forest)
 
