@@ -32,7 +32,6 @@ _SUPERUSER = "postgres"
 _DEBIAN = Path("/usr/lib/postgresql")
 _SETTINGS = {
     "fsync": "off",
-    "synchronous_commit": "off",
     "full_page_writes": "off",
     "shared_buffers": "64MB",
     "max_wal_size": "4GB",
@@ -66,7 +65,7 @@ class PostgresServer:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *_unprivileged(), self._binaries / "postgres", f"-D{self.folder / 'data'}",
+                    *_unprivileged(), str(self._binaries / "postgres"), f"-D{self.folder / 'data'}",
                     f"-k{self.folder}", f"-h{LOOPBACK}", f"-p{self.port}", *options,
                 ],
                 stdout=log, stderr=log, start_new_session=True, cwd="/",
@@ -112,8 +111,8 @@ class PostgresServer:
         """Run a statement as superuser, and what it printed."""
         return subprocess.run(
             [
-                self._binaries / "psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align",
-                "--set=ON_ERROR_STOP=1", f"--command={statement}", self.dsn(database),
+                str(self._binaries / "psql"), "--no-psqlrc", "--quiet", "--tuples-only",
+                "--no-align", "--set=ON_ERROR_STOP=1", f"--command={statement}", self.dsn(database),
             ],
             check=True, capture_output=True, text=True,
         ).stdout.strip()  # fmt: skip
@@ -123,7 +122,7 @@ class PostgresServer:
         return (self.folder / "log").read_text(errors="replace")
 
     def _answers(self) -> bool:
-        asked = [self._binaries / "pg_isready", "-q", f"-h{self.folder}", f"-p{self.port}"]
+        asked = [str(self._binaries / "pg_isready"), "-q", f"-h{self.folder}", f"-p{self.port}"]
         return subprocess.run(asked, check=False).returncode == 0
 
     def _signal_all(self, signum: signal.Signals) -> None:
@@ -137,7 +136,7 @@ class PostgresServer:
 
     def _run(self, program: str, *arguments: str) -> None:
         done = subprocess.run(
-            [*_unprivileged(), self._binaries / program, *arguments],
+            [*_unprivileged(), str(self._binaries / program), *arguments],
             check=False, capture_output=True, text=True, cwd="/",
         )  # fmt: skip
         if done.returncode != 0:

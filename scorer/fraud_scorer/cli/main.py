@@ -1,5 +1,5 @@
 """`fraud-scorer`: compile, publish, verify, serve and back up models, ask them why, measure them;
-and give out a volume of models.
+give out a volume of models; keep and audit the records of what was answered.
 
 Exit codes: 0 done; 1 failed, the message says why; 2 wrong usage or configuration; 3 (`serve`) the
 artifact was refused; 4 (`fetch`, `compile --bare`, `judge`) nothing is known about the version.
@@ -13,14 +13,19 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from fraud_scorer.cli import (
+    audit,
     backup,
     bench,
     compile,
+    erase,
     explain,
     fetch,
     judge,
+    labels,
+    migrate,
     publish,
     serve,
+    ship,
     volume,
 )
 
@@ -34,6 +39,11 @@ _COMMANDS = {
     "backup": backup,
     "bench": bench,
     "volume": volume,
+    "migrate": migrate,
+    "ship": ship,
+    "labels": labels,
+    "audit": audit,
+    "erase": erase,
 }
 
 

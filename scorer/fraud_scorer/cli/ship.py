@@ -1,0 +1,78 @@
+"""Ship records from the spool to Postgres and to the archive, until told to stop (SIGTERM).
+
+Run one beside the processes that serve, on the same spool, and stop it after them: it goes on for
+--grace seconds until everything is in Postgres or in the archive. Exit code 1 says that something
+stayed in the spool.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import threading
+from pathlib import Path
+
+from fraud_scorer.cli import records, values
+from fraud_scorer.cli.terminal import USAGE, fail
+
+SUMMARY = "ship records from the spool to Postgres and the archive"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `ship`."""
+    add = parser.add_argument
+    add("--spool", type=Path, required=True, metavar="DIR")
+    add("--spool-limit", type=values.size, default="1Gi", metavar="SIZE", help="default: 1Gi")
+    records.add_postgres(parser)
+    records.add_archive(parser)
+    add(
+        "--seal-key",
+        type=Path,
+        metavar="FILE",
+        help="an Ed25519 private key (PEM) to seal with; goes with --archive",
+    )
+    add(
+        "--subject",
+        default="customer",
+        metavar="KIND",
+        help="the kind of entity that a person is (default: %(default)s)",
+    )
+    for name, default, text in (
+        ("--spill-after", 30.0, "how long Postgres may be away before the archive takes its part"),
+        ("--grace", 25.0, "how long to go on after SIGTERM"),
+    ):
+        add(name, type=values.seconds, default=default, metavar="SECONDS",
+            help=f"{text} (default: %(default)g)")  # fmt: skip
+    add("--log-level", choices=["debug", "info", "warning", "error"], default="info")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Ship until SIGTERM."""
+    from fraud_scorer import logs
+    from fraud_scorer.artifact.store import StoreError
+    from fraud_scorer.ledger.database import DatabaseError
+    from fraud_scorer.ledger.seals import SealError, signer_from
+    from fraud_scorer.ledger.shipper import Shipper, Shipping
+    from fraud_scorer.ledger.spool import Spool, SpoolTaken
+
+    if (options.archive is None) != (options.seal_key is None):
+        return fail("--archive and --seal-key go together: give both, or neither", USAGE)
+    logs.configure(options.log_level)
+    try:
+        shipper = Shipper(
+            Spool(options.spool, options.spool_limit),
+            records.database(options, "ship"),
+            records.archive(options, make=True) if options.archive else None,
+            signer_from(options.seal_key) if options.seal_key else None,
+            Shipping(
+                subject_kind=options.subject, spill_after=options.spill_after, grace=options.grace
+            ),
+        )
+    except (DatabaseError, StoreError, SealError, ValueError) as error:
+        return fail(str(error), USAGE)
+    except (SpoolTaken, OSError) as error:
+        return fail(str(error))
+    stop = threading.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: stop.set())
+    return 0 if shipper.run(stop) else 1

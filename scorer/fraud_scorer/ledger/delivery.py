@@ -1,0 +1,179 @@
+"""Links into Postgres, each exactly once.
+
+A chain's row holds how many of its links are there, and the hash of the last one; both move in the
+transaction that adds them. So a batch whose commit nobody heard of is simply sent again, and what
+is there already is left out; and of several that deliver the same chain each goes on where the
+other stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+import msgspec
+import psycopg
+
+from fraud_scorer.ledger import partitions, rows
+from fraud_scorer.ledger.chain import Link, origin
+from fraud_scorer.ledger.database import Connection
+from fraud_scorer.ledger.entries import Began, decode
+from fraud_scorer.ledger.rows import Rows
+
+DELIVERING = 0x6C656467
+"""Whoever delivers holds this advisory lock in common; whoever erases holds it alone."""
+
+
+class ChainConflict(Exception):
+    """What is to be delivered is not what was delivered before it: one of them was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Consecutive links of one chain, at least one."""
+
+    chain: UUID
+    previous: bytes
+    """The hash before the first of them."""
+    links: Sequence[Link]
+
+    @property
+    def first(self) -> int:
+        """The sequence of the first one."""
+        return self.links[0].sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """How far a chain is in Postgres."""
+
+    count: int
+    hash: bytes
+
+
+def deliver(
+    connection: Connection, stretches: Sequence[Stretch], *, subject_kind: str
+) -> dict[UUID, Delivered]:
+    """Deliver what is missing, and how far each chain is then.
+
+    A stretch that begins beyond what is there is left: what comes before it lies elsewhere. Of
+    several stretches of a chain the earlier comes first. Raises ChainConflict, and what the driver
+    raises; nothing was delivered then.
+    """
+    try:
+        return _deliver(connection, stretches, subject_kind)
+    except psycopg.errors.CheckViolation as error:
+        if "no partition" not in str(error):
+            raise
+    partitions.make(connection, _months(stretches))
+    return _deliver(connection, stretches, subject_kind)
+
+
+def delivered(connection: Connection, chains: Iterable[UUID]) -> dict[UUID, Delivered]:
+    """How far these chains are; nothing about those that are unknown."""
+    found = connection.execute(
+        "SELECT chain, delivered, hash FROM chains WHERE chain = ANY(%s)", [list(chains)]
+    )
+    return {chain: Delivered(count, digest) for chain, count, digest in found}
+
+
+def _deliver(
+    connection: Connection, stretches: Sequence[Stretch], subject_kind: str
+) -> dict[UUID, Delivered]:
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", [DELIVERING])
+        state = _locked(connection, stretches)
+        oldest = min(decode(one.links[0].body).at for one in stretches)
+        found = Rows(subject_kind, erasures(connection, oldest))
+        before = dict(state)
+        for stretch in stretches:
+            state[stretch.chain] = _add(found, stretch, state[stretch.chain])
+        for table, columns, lines in (
+            ("transactions", rows.TRANSACTIONS, found.transactions),
+            ("predictions", rows.PREDICTIONS, found.predictions),
+            ("audit", rows.AUDIT, found.audit),
+        ):
+            if lines:
+                _copy(connection, table, columns, lines)
+        connection.cursor().executemany(
+            "UPDATE chains SET delivered = %s, hash = %s WHERE chain = %s",
+            [(now.count, now.hash, chain) for chain, now in state.items() if now != before[chain]],
+        )
+    return state
+
+
+def _add(found: Rows, stretch: Stretch, at: Delivered) -> Delivered:
+    """Add the rows of what comes after `at`."""
+    ahead = at.count - stretch.first
+    if ahead < 0 or ahead >= len(stretch.links):
+        return at
+    previous = stretch.links[ahead - 1].hash if ahead else stretch.previous
+    if previous != at.hash:
+        raise ChainConflict(
+            f"chain {stretch.chain}: entry {at.count} does not follow what Postgres has before it;"
+            " one of both was changed: keep the spool's folder, and run fraud-scorer audit verify"
+        )
+    for link in stretch.links[ahead:]:
+        try:
+            found.add(stretch.chain, link)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ChainConflict(
+                f"chain {stretch.chain}: entry {link.sequence} cannot be read ({error}); it was"
+                " written by a later release, or changed"
+            ) from None
+    last = stretch.links[-1]
+    return Delivered(last.sequence + 1, last.hash)
+
+
+def _locked(connection: Connection, stretches: Sequence[Stretch]) -> dict[UUID, Delivered]:
+    """How far the chains are, each locked against others that deliver it."""
+    for stretch in stretches:
+        if stretch.first == 0:
+            began = decode(stretch.links[0].body)
+            if not isinstance(began, Began):
+                raise ChainConflict(f"chain {stretch.chain} does not say first when it began")
+            connection.execute(
+                "INSERT INTO chains (chain, detector, pod, began_at, hash)"
+                " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                [stretch.chain, began.detector, began.pod, began.at, origin(stretch.chain)],
+            )
+    found = connection.execute(
+        "SELECT chain, delivered, hash FROM chains WHERE chain = ANY(%s) ORDER BY chain FOR UPDATE",
+        [[one.chain for one in stretches]],
+    )
+    state = {one.chain: Delivered(0, origin(one.chain)) for one in stretches}
+    return state | {chain: Delivered(count, digest) for chain, count, digest in found}
+
+
+def erasures(connection: Connection, since: datetime) -> Callable[[str, datetime], bool]:
+    """Whether what was recorded of a person then is to be forgotten; knows the erasures `since`."""
+    found: dict[bytes, datetime] = {}
+    for digest, at in connection.execute(
+        "SELECT subject_sha256, erased_at FROM erasures WHERE erased_at >= %s", [since]
+    ):
+        found[digest] = max(at, found.get(digest, at))
+    if not found:
+        return lambda subject, at: False
+
+    def erased(subject: str, at: datetime) -> bool:
+        when = found.get(digest_of(subject))
+        return when is not None and at <= when
+
+    return erased
+
+
+def digest_of(subject: str) -> bytes:
+    """What is remembered of a person who was erased."""
+    return hashlib.sha256(b"fraudops subject\n" + subject.encode()).digest()
+
+
+def _copy(connection: Connection, table: str, columns: str, lines: Sequence[str]) -> None:
+    with connection.cursor().copy(f"COPY {table} ({columns}) FROM STDIN".encode()) as copy:
+        copy.write("".join(lines).encode())
+
+
+def _months(stretches: Sequence[Stretch]) -> set[date]:
+    return {partitions.month_of(decode(link.body).at) for one in stretches for link in one.links}

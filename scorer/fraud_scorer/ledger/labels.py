@@ -1,0 +1,129 @@
+"""What turned out to be true of transactions: labels, which are added and never changed.
+
+A chargeback, a confirmed fraud, or a suspicion that was cleared. Each has the time of the event,
+the time at which its source knew (training must not know earlier), and the source. A later label
+does not replace an earlier one; the same one, sent again, is there once.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from fraud_scorer.ledger.database import Connection
+from fraud_scorer.ledger.rows import text
+
+_ARRIVING = "CREATE TEMPORARY TABLE arriving_labels (LIKE labels INCLUDING DEFAULTS) ON COMMIT DROP"
+_COPY = (
+    "COPY arriving_labels (transaction_id, label, event_time, observed_at, source, added_by)"
+    " FROM STDIN"
+)
+_ADD = """
+WITH added AS (
+    INSERT INTO labels (transaction_id, label, event_time, observed_at, source, added_by)
+    SELECT transaction_id, label, event_time, observed_at, source, added_by FROM arriving_labels
+    ON CONFLICT DO NOTHING
+    RETURNING transaction_id
+)
+SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (
+    SELECT 1 FROM transactions WHERE transactions.transaction_id = added.transaction_id
+)) FROM added
+"""
+_Time = Annotated[datetime, Meta(tz=True)]
+
+
+class Label(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one source says of one transaction."""
+
+    transaction_id: Annotated[str, Meta(min_length=1, max_length=128)]
+    label: Literal["chargeback", "confirmed", "cleared"]
+    event_time: _Time
+    observed_at: _Time
+    source: Annotated[str, Meta(min_length=1, max_length=128)]
+
+
+class Added(Struct, frozen=True):
+    """What became of labels that were sent."""
+
+    new: int
+    known: int
+    """Were there already, or twice among them."""
+    unmatched: int
+    """Of the new ones, how many are of transactions that Postgres does not have (yet)."""
+
+
+class WrongLabel(ValueError):
+    """A label that cannot be taken; the message says where, and what is wrong."""
+
+
+def add(connection: Connection, labels: Iterable[Label], *, by: str) -> Added:
+    """Add labels: all of them, or none where this raises."""
+    with connection.transaction():
+        connection.execute(_ARRIVING)
+        count = 0
+        with connection.cursor().copy(_COPY) as copy:
+            for one in labels:
+                count += 1
+                copy.write(_line(one, by))
+        row = connection.execute(_ADD).fetchone()
+    new, unmatched = row or (0, 0)
+    return Added(new, count - new, unmatched)
+
+
+def check(label: Label, now: datetime) -> None:
+    """Raise WrongLabel for one that contradicts itself."""
+    if label.observed_at < label.event_time:
+        raise WrongLabel("observed_at lies before event_time: nobody knew before it happened")
+    if label.observed_at > now:
+        raise WrongLabel("observed_at lies in the future: send the label when it is known")
+
+
+def read(path: Path, now: datetime) -> Iterator[Label]:
+    """The labels in a file: CSV with a header (*.csv), or a JSON object a line. Raises WrongLabel,
+    naming file and line, and OSError."""
+    lines = _csv(path) if path.suffix == ".csv" else _json(path)
+    for number, fields in lines:
+        try:
+            label = msgspec.convert(fields, Label, strict=False)
+            check(label, now)
+        except (msgspec.ValidationError, WrongLabel) as error:
+            raise WrongLabel(f"{path}:{number}: {error}") from None
+        yield label
+
+
+def _csv(path: Path) -> Iterator[tuple[int, object]]:
+    wanted = set(Label.__struct_fields__)
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = csv.DictReader(file)
+        if set(rows.fieldnames or ()) != wanted:
+            raise WrongLabel(
+                f"{path}:1: the header is to name exactly {', '.join(Label.__struct_fields__)}"
+            )
+        for row in rows:
+            if None in row or None in row.values():
+                raise WrongLabel(f"{path}:{rows.line_num}: it has not as many fields as the header")
+            yield rows.line_num, row
+
+
+def _json(path: Path) -> Iterator[tuple[int, object]]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                try:
+                    yield number, msgspec.json.decode(line)
+                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                    raise WrongLabel(f"{path}:{number}: {error}") from None
+
+
+def _line(one: Label, by: str) -> str:
+    fields = (
+        one.transaction_id, one.label, one.event_time.isoformat(), one.observed_at.isoformat(),
+        one.source, by,
+    )  # fmt: skip
+    return "\t".join(text(field) for field in fields) + "\n"

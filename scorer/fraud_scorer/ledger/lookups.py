@@ -1,0 +1,153 @@
+"""Looking into what is known: of a transaction, of a user, and of who looked.
+
+Every look is logged, in the transaction that reads: what cannot be logged is not shown.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from fraud_scorer.ledger.database import Connection
+from fraud_scorer.ledger.entries import Answered, Entry, Shadowed, decode, decode_personal
+from fraud_scorer.ledger.labels import Label
+from fraud_scorer.ledger.rows import column
+
+MOST = 1000
+"""Rows that one look shows."""
+
+
+class Answer(Struct, frozen=True, omit_defaults=True):
+    """One time that the transaction was answered, or looked at by a shadow."""
+
+    chain: str
+    sequence: int
+    entry: Entry
+    personal: dict[str, Any] | None = None
+    """None where the person was erased."""
+
+
+class Known(Struct, frozen=True):
+    """Everything about one transaction."""
+
+    transaction_id: str
+    answers: tuple[Answer, ...]
+    labels: tuple[Label, ...]
+
+
+class Past(Struct, frozen=True):
+    """One transaction of a user's history."""
+
+    transaction_id: str
+    timestamp: datetime
+    recorded_at: datetime
+    amount_minor: int
+    currency: str
+    entities: dict[str, str]
+    fraud_score: float | None
+    decision: str | None
+
+
+class Access(Struct, frozen=True):
+    """Somebody looked."""
+
+    accessed_at: datetime
+    principal: str
+    action: str
+    about: str
+    found: int
+
+
+def transaction(connection: Connection, transaction_id: str, *, principal: str) -> Known:
+    """All that is known; without answers where there is nothing in Postgres."""
+    wanted = column(transaction_id)
+    with connection.transaction():
+        rows = connection.execute(
+            "SELECT a.chain, a.sequence, a.body, t.personal"
+            " FROM (SELECT DISTINCT chain, sequence, recorded_at FROM predictions"
+            " WHERE transaction_id = %s LIMIT %s) p"
+            " JOIN audit a USING (chain, sequence, recorded_at)"
+            " LEFT JOIN transactions t ON t.transaction_id = %s AND t.chain = a.chain"
+            " AND t.sequence = a.sequence AND t.recorded_at = a.recorded_at"
+            " ORDER BY a.recorded_at, a.chain, a.sequence",
+            [wanted, MOST, wanted],
+        ).fetchall()
+        labels = connection.execute(
+            "SELECT transaction_id, label, event_time, observed_at, source FROM labels"
+            " WHERE transaction_id = %s ORDER BY observed_at, added_at LIMIT %s",
+            [wanted, MOST],
+        ).fetchall()
+        log(connection, principal, "transaction", transaction_id, len(rows) + len(labels))
+    names = Label.__struct_fields__
+    return Known(
+        transaction_id,
+        tuple(_answer(*row) for row in rows),
+        tuple(Label(**dict(zip(names, row, strict=True))) for row in labels),
+    )
+
+
+def history(
+    connection: Connection,
+    user_id: str,
+    *,
+    principal: str,
+    before: datetime | None = None,
+    limit: int = 100,
+) -> list[Past]:
+    """A user's transactions, newest first; of those at or after `before` none."""
+    with connection.transaction():
+        rows = connection.execute(
+            'SELECT t.transaction_id, t."timestamp", t.recorded_at, t.amount_minor, t.currency,'
+            " t.entities, p.fraud_score, p.decision FROM transactions t"
+            " LEFT JOIN predictions p ON p.transaction_id = t.transaction_id"
+            " AND p.chain = t.chain AND p.sequence = t.sequence"
+            " AND p.recorded_at = t.recorded_at AND p.role <> 'shadow'"
+            ' WHERE t.user_id = %s AND t."timestamp" < %s'
+            ' ORDER BY t."timestamp" DESC LIMIT %s',
+            [column(user_id), before or datetime.max, min(limit, MOST)],
+        ).fetchall()
+        log(connection, principal, "history", user_id, len(rows))
+    return [Past(*row) for row in rows]
+
+
+def riskiest(
+    connection: Connection, *, since: datetime, principal: str, limit: int = 100
+) -> list[tuple[str, float, str, datetime]]:
+    """Transactions by falling score, with decision and time: what to review first."""
+    with connection.transaction():
+        rows = connection.execute(
+            "SELECT transaction_id, fraud_score, decision, recorded_at FROM predictions"
+            " WHERE recorded_at >= %s AND role <> 'shadow' ORDER BY fraud_score DESC LIMIT %s",
+            [since, min(limit, MOST)],
+        ).fetchall()
+        log(connection, principal, "riskiest", f"since {since.isoformat()}", len(rows))
+    return rows
+
+
+def accesses(connection: Connection, about: str, *, limit: int = 100) -> list[Access]:
+    """Who looked at that, newest first."""
+    rows = connection.execute(
+        "SELECT accessed_at, principal, action, about, found FROM access_log WHERE about = %s"
+        " ORDER BY accessed_at DESC LIMIT %s",
+        [column(about), min(limit, MOST)],
+    )
+    return [Access(*row) for row in rows]
+
+
+def log(connection: Connection, principal: str, action: str, about: str, found: int) -> None:
+    """Note who looks; in the transaction that reads."""
+    connection.execute(
+        "INSERT INTO access_log (principal, action, about, found) VALUES (%s, %s, %s, %s)",
+        [column(principal), action, column(about), found],
+    )
+
+
+def _answer(chain: Any, sequence: int, body: str, personal: str | None) -> Answer:
+    entry = decode(body)
+    if not isinstance(entry, Answered | Shadowed):
+        raise ValueError(f"chain {chain} entry {sequence} is no answer: run audit verify")
+    known = None if personal is None else msgspec.to_builtins(decode_personal(personal))
+    return Answer(str(chain), sequence, entry, known)

@@ -1,0 +1,152 @@
+"""Partitions: made ahead, and dropped once their month is old and in the archive."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+
+import psycopg
+
+from fraud_scorer.ledger import old_records, partitions
+from fraud_scorer.ledger.archive import Archive
+from fraud_scorer.ledger.audit import verify
+from fraud_scorer.ledger.audit.findings import Kind
+from fraud_scorer.ledger.database import Database
+from fraud_scorer.ledger.retention import Retired, retire
+from fraud_scorer.ledger.seals import Signer, Verifier
+from fraud_scorer.ledger.spool import Spool
+from tests.support.ledger import Connection, count, ship, write, writer
+
+OLD = datetime(2025, 1, 31, 23, tzinfo=UTC)
+NEXT = datetime(2025, 2, 1, 1, tzinfo=UTC)
+HOT = timedelta(days=90)
+LATER = datetime(2025, 5, 10, tzinfo=UTC)
+"""When January is older than ninety days and February is not."""
+
+
+def record(spool: Spool) -> None:
+    """A chain that goes over the end of a month."""
+    one = writer(spool)
+    write(one, range(100), at=OLD)
+    write(one, range(100, 200), at=NEXT)
+    one.close()
+
+
+def only_old_months(connection: Connection) -> None:
+    """The ends of the test's chain are of today: leave the months between out of account."""
+    connection.execute("UPDATE chains SET began_at = '2025-01-31'")
+
+
+def test_months_are_counted(connection: Connection) -> None:
+    ahead = partitions.months_ahead(datetime(2026, 11, 30, tzinfo=UTC))
+    assert ahead == [date(2026, 11, 1), date(2026, 12, 1), date(2027, 1, 1), date(2027, 2, 1)]
+    assert partitions.month_of(datetime.fromisoformat("2026-11-01T00:30:00+01:00")) == date(
+        2026, 10, 1
+    )
+    made = partitions.months(connection)
+    assert made[: partitions.AHEAD + 1] == partitions.months_ahead(datetime.now(UTC))
+
+
+def test_several_make_the_same_month(dsn: str, connection: Connection) -> None:
+    start = threading.Barrier(4)
+
+    def one(_: int) -> None:
+        with psycopg.connect(dsn, autocommit=True) as other:
+            start.wait()
+            partitions.make(other, [date(2031, month, 1) for month in (1, 2, 3)])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(one, range(4)))
+    assert partitions.months(connection)[-3:] == [date(2031, month, 1) for month in (1, 2, 3)]
+
+
+def test_a_partition_has_all_indexes(connection: Connection) -> None:
+    partitions.make(connection, [date(2031, 1, 1)])
+    rows = connection.execute(
+        "SELECT tablename, count(*) FROM pg_indexes WHERE tablename LIKE '%_2031_01' GROUP BY 1"
+    )
+    assert dict(rows.fetchall()) == {
+        "audit_2031_01": 1, "transactions_2031_01": 3, "predictions_2031_01": 2,
+        "access_log_2031_01": 1,
+    }  # fmt: skip
+
+
+def test_an_old_month_goes_and_everything_verifies(
+    spool: Spool,
+    ledger: Database,
+    connection: Connection,
+    archive: Archive,
+    signer: Signer,
+    verifier: Verifier,
+) -> None:
+    record(spool)
+    ship(spool, ledger, archive, signer)
+    done = retire(connection, archive, verifier, hot=HOT, now=LATER)
+    assert done == Retired((date(2025, 1, 1),), ())
+    assert partitions.months(connection)[0] == date(2025, 2, 1)
+    assert count(connection, "transactions") == 100
+    old = old_records.transaction(
+        connection, archive, verifier, "tx-7",
+        around=datetime.now(UTC), principal="ann", within=timedelta(days=3650),
+    )  # fmt: skip
+    assert len(old) == 1
+    assert old[0].personal is not None
+
+
+def test_a_month_that_is_not_in_the_archive_stays(
+    spool: Spool,
+    ledger: Database,
+    connection: Connection,
+    archive: Archive,
+    verifier: Verifier,
+) -> None:
+    record(spool)
+    ship(spool, ledger)  # without an archive
+    done = retire(connection, archive, verifier, hot=HOT, now=LATER)
+    assert done.dropped == ()
+    assert done.kept[0].month == date(2025, 1, 1)
+    assert "no seal for" in done.kept[0].reason
+    assert count(connection, "transactions") == 200
+
+
+def test_who_reads_is_not_held_up(
+    spool: Spool,
+    ledger: Database,
+    dsn: str,
+    connection: Connection,
+    archive: Archive,
+    signer: Signer,
+    verifier: Verifier,
+) -> None:
+    record(spool)
+    ship(spool, ledger, archive, signer)
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(dsn) as reader:
+        reader.execute("SELECT count(*) FROM transactions")  # a long transaction
+        going = pool.submit(retire, connection, archive, verifier, hot=HOT, now=LATER)
+        with psycopg.connect(dsn) as other:
+            other.execute("SET statement_timeout = '20s'")
+            assert other.execute("SELECT count(*) FROM predictions").fetchone() is not None
+        assert not going.done()
+        reader.rollback()
+        assert going.result(timeout=60).dropped == (date(2025, 1, 1),)
+
+
+def test_rows_that_were_removed_do_not_pass_for_retired(
+    spool: Spool,
+    ledger: Database,
+    connection: Connection,
+    archive: Archive,
+    signer: Signer,
+    verifier: Verifier,
+) -> None:
+    """Their month is still there, so they must be."""
+    one = writer(spool)
+    write(one, range(100))
+    one.close()
+    ship(spool, ledger, archive, signer)
+    for table in ("audit", "predictions", "transactions"):
+        connection.execute(f"DELETE FROM {table} WHERE sequence < 50".encode())
+    (finding,) = verify(ledger, archive, verifier).findings
+    assert finding.kind == Kind.REMOVED
+    assert "Postgres keeps everything since" in finding.message
