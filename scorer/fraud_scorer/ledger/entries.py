@@ -36,14 +36,15 @@ class Reason(Struct, frozen=True, gc=False):
 
 
 class Prediction(Struct, frozen=True, omit_defaults=True, gc=False):
-    """What one model said. `rule` is what made the decision where it was not the thresholds."""
+    """What one model said; without a score where no model could be had. `rule` is what made the
+    decision where it was not the thresholds."""
 
     role: Role
-    score: float
+    score: float | None
     decision: Literal["approve", "review", "decline"]
-    model: str
-    version: str
-    digest: str
+    model: str = ""
+    version: str = ""
+    digest: str = ""
     reasons: tuple[Reason, ...] = ()
     rule: str = ""
 
@@ -61,7 +62,12 @@ class Began(Struct, frozen=True, tag="began", tag_field="kind"):
 
 class Answered(Struct, omit_defaults=True, gc=False, tag="answered", tag_field="kind"):
     """A transaction was answered. `route` is the way that it came in; whoever appends the entry
-    fills in `personal`, the commitment."""
+    fills in `personal`, the commitment.
+
+    Where what would be declined is approved at random, `propensity` is the share of it that is, and
+    `would` the decision without that. `duplicate`: it was answered without knowing whether it was
+    before.
+    """
 
     at: datetime
     prediction_id: str
@@ -72,6 +78,9 @@ class Answered(Struct, omit_defaults=True, gc=False, tag="answered", tag_field="
     route: str = "score"
     traceparent: str = ""
     degraded: tuple[str, ...] = ()
+    propensity: float = 0.0
+    would: str = ""
+    duplicate: bool = False
 
 
 class Shadowed(Struct, frozen=True, tag="shadowed", tag_field="kind"):

@@ -5,6 +5,7 @@ Every look is logged, in the transaction that reads: what cannot be logged is no
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,13 +22,16 @@ MOST = 1000
 
 
 class Answer(Struct, frozen=True, omit_defaults=True):
-    """One time that the transaction was answered, or looked at by a shadow."""
+    """One time that the transaction was answered, or looked at by a shadow. `duplicate_of` is the
+    prediction_id of the first answer where it was answered again, as can be while nobody knows
+    what was answered (Redis away), and after that was forgotten."""
 
     chain: str
     sequence: int
     entry: Entry
     personal: dict[str, Any] | None = None
     """None where the person was erased."""
+    duplicate_of: str = ""
 
 
 class Known(Struct, frozen=True):
@@ -84,7 +88,7 @@ def transaction(connection: Connection, transaction_id: str, *, principal: str) 
     names = Label.__struct_fields__
     return Known(
         transaction_id,
-        tuple(_answer(*row) for row in rows),
+        linked([_answer(*row) for row in rows]),
         tuple(Label(**dict(zip(names, row, strict=True))) for row in labels),
     )
 
@@ -120,7 +124,8 @@ def riskiest(
     with connection.transaction():
         rows = connection.execute(
             "SELECT transaction_id, fraud_score, decision, recorded_at FROM predictions"
-            " WHERE recorded_at >= %s AND role <> 'shadow' ORDER BY fraud_score DESC LIMIT %s",
+            " WHERE recorded_at >= %s AND role <> 'shadow' AND fraud_score IS NOT NULL"
+            " ORDER BY fraud_score DESC LIMIT %s",
             [since, min(limit, MOST)],
         ).fetchall()
         log(connection, principal, "riskiest", f"since {since.isoformat()}", len(rows))
@@ -135,6 +140,17 @@ def accesses(connection: Connection, about: str, *, limit: int = 100) -> list[Ac
         [column(about), min(limit, MOST)],
     )
     return [Access(*row) for row in rows]
+
+
+def linked(answers: Sequence[Answer]) -> tuple[Answer, ...]:
+    """Answers to one transaction, earliest first, each later one with the first that it repeats."""
+    first = next((one.entry for one in answers if isinstance(one.entry, Answered)), None)
+    return tuple(
+        msgspec.structs.replace(one, duplicate_of=first.prediction_id)
+        if first and isinstance(one.entry, Answered) and one.entry is not first
+        else one
+        for one in answers
+    )
 
 
 def log(connection: Connection, principal: str, action: str, about: str, found: int) -> None:

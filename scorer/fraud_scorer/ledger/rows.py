@@ -18,6 +18,7 @@ from fraud_scorer.ledger.entries import (
     SALT_BYTES,
     Answered,
     Personal,
+    Prediction,
     Shadowed,
     decode,
     decode_personal,
@@ -29,8 +30,8 @@ TRANSACTIONS = (
     " personal, salt, chain, sequence"
 )
 PREDICTIONS = (
-    "recorded_at, transaction_id, prediction_id, role, fraud_score, decision, model, version,"
-    " chain, sequence"
+    "recorded_at, transaction_id, prediction_id, role, fraud_score, decision, rule, would,"
+    " propensity, model, version, chain, sequence"
 )
 
 _SPECIAL = re.compile(r"[\\\t\n\r\x00]")
@@ -59,10 +60,13 @@ class Rows:
         self.audit.append(f"{at}\t{where}\t{kind}\t{text(body)}\t\\\\x{link.hash.hex()}\n")
         if isinstance(entry, Answered | Shadowed):
             transaction = text(entry.transaction_id)
+            prediction = text(entry.prediction_id)
             for one in entry.predictions:
+                would, propensity = drawn(entry, one)
                 self.predictions.append(
-                    f"{at}\t{transaction}\t{text(entry.prediction_id)}\t{one.role}\t{one.score!r}"
-                    f"\t{one.decision}\t{text(one.model)}\t{text(one.version)}\t{where}\n"
+                    f"{at}\t{transaction}\t{prediction}\t{one.role}\t{_or_null(one.score)}"
+                    f"\t{one.decision}\t{text(one.rule) or _NULL}\t{_or_null(would)}"
+                    f"\t{_or_null(propensity)}\t{text(one.model)}\t{text(one.version)}\t{where}\n"
                 )
         if isinstance(entry, Answered) and link.beside:
             self._add_transaction(entry, at, transaction, link.beside, where)
@@ -97,10 +101,23 @@ def column(value: str) -> str:
     return value.replace("\x00", "\ufffd")
 
 
+def drawn(entry: Answered | Shadowed, prediction: Prediction) -> tuple[str | None, float | None]:
+    """`would` and `propensity` of a prediction; None where nothing was drawn for it."""
+    if not isinstance(entry, Answered) or prediction.role == "shadow" or not entry.propensity:
+        return None, None
+    return column(entry.would), entry.propensity
+
+
 def subject_of(personal: Personal, kind: str) -> str:
     """The person, as `kind=id`; empty where the transaction names none."""
     who = personal.entities.get(kind)
     return "" if who is None else f"{kind}={column(who)}"
+
+
+def _or_null(value: str | float | None) -> str:
+    if value is None:
+        return _NULL
+    return text(value) if isinstance(value, str) else repr(value)
 
 
 def _json(entities: dict[str, str]) -> str:

@@ -11,7 +11,7 @@ import pytest
 from fraud_scorer.ledger import labels, lookups, old_records
 from fraud_scorer.ledger.archive import Archive
 from fraud_scorer.ledger.database import Database
-from fraud_scorer.ledger.entries import Answered, Shadowed
+from fraud_scorer.ledger.entries import Answered, Prediction, Shadowed
 from fraud_scorer.ledger.seals import Signer, Verifier
 from fraud_scorer.ledger.spool import Spool
 from tests.support.ledger import Connection, answered, personal, ship, write, writer
@@ -24,7 +24,7 @@ def shipped(spool: Spool, ledger: Database, archive: Archive, signer: Signer) ->
     """A hundred answers; one of them twice, and looked at by a shadow."""
     one = writer(spool)
     write(one, range(100))
-    twice = answered(10, prediction_id="p-again")
+    twice = answered(10, prediction_id="p-again", degraded=("idempotency",), duplicate=True)
     one.record(twice, personal(10))
     shadow = msgspec.structs.replace(twice.predictions[0], role="shadow", version="v2")
     one.record(Shadowed(datetime.now(UTC), "p-again", "tx-10", (shadow,)))
@@ -46,6 +46,10 @@ class TestTransaction:
         assert first.personal is not None
         assert first.personal["features"] == {"amount": 20.0, "channel": "app"}
         assert known.labels == (label(10),)
+
+    def test_an_answer_that_was_given_twice_is_linked(self, connection: Connection) -> None:
+        known = lookups.transaction(connection, "tx-10", principal="ann")
+        assert [one.duplicate_of for one in known.answers] == ["", "p-10", ""]
 
     def test_an_unknown_one(self, connection: Connection) -> None:
         known = lookups.transaction(connection, "tx-none", principal="ann")
@@ -101,3 +105,14 @@ class TestHistory:
         since = datetime.now(UTC) - timedelta(hours=1)
         found = lookups.riskiest(connection, since=since, principal="ann", limit=3)
         assert [score for _, score, _, _ in found] == [0.099, 0.098, 0.097]
+
+    def test_a_decision_without_a_score_is_not_the_riskiest(
+        self, spool: Spool, ledger: Database, connection: Connection
+    ) -> None:
+        one = writer(spool)
+        one.record(answered(500, predictions=(Prediction("active", None, "review"),)), personal(1))
+        one.close()
+        ship(spool, ledger)
+        since = datetime.now(UTC) - timedelta(hours=1)
+        found = lookups.riskiest(connection, since=since, principal="ann", limit=1)
+        assert [score for _, score, _, _ in found] == [0.099]

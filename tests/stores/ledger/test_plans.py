@@ -20,8 +20,10 @@ INSERT INTO transactions SELECT
     i, 'EUR', jsonb_build_object('terminal', 't-' || i % 900), '{}', 'x', gen_random_uuid(), i
     FROM generate_series(0, %(rows)s - 1) i;
 INSERT INTO predictions SELECT
-    recorded_at, transaction_id, 'p-' || sequence, 'active', random(), 'approve', 'm', 'v1', chain,
-    sequence FROM transactions;
+    recorded_at, transaction_id, 'p-' || sequence, 'active', random(), 'approve',
+    CASE WHEN sequence % 50 = 0 THEN 'list.allow.customer' END,
+    CASE WHEN sequence % 100 = 7 THEN 'decline' END, CASE WHEN sequence % 100 = 7 THEN 0.01 END,
+    'm', 'v1', chain, sequence FROM transactions;
 INSERT INTO audit SELECT recorded_at, chain, sequence, 'answered', '{}', 'x' FROM transactions;
 INSERT INTO labels SELECT transaction_id, 'chargeback', recorded_at, recorded_at, 'visa', 'risk'
     FROM transactions WHERE sequence % 20 = 0;
@@ -72,9 +74,19 @@ def filled(postgres: PostgresServer) -> Iterator[psycopg.Connection[tuple[Any, .
         (
             "predictions_fraud_score",
             "SELECT * FROM predictions WHERE recorded_at >= now() - interval '12 hours'"
-            " ORDER BY fraud_score DESC LIMIT 50",
+            " AND fraud_score IS NOT NULL ORDER BY fraud_score DESC LIMIT 50",
         ),
         ("predictions_fraud_score", "SELECT count(*) FROM predictions WHERE fraud_score >= 0.99"),
+        (
+            "predictions_propensity",
+            "SELECT transaction_id, decision, propensity FROM predictions"
+            " WHERE propensity IS NOT NULL AND recorded_at >= now() - interval '12 hours'",
+        ),
+        (
+            "predictions_rule",
+            "SELECT decision, count(*) FROM predictions WHERE rule = 'list.allow.customer'"
+            " AND recorded_at >= now() - interval '12 hours' GROUP BY decision",
+        ),
         ("predictions_transaction_id", "SELECT * FROM predictions WHERE transaction_id = 'tx-7'"),
         (
             "audit_chain_sequence",
@@ -153,6 +165,7 @@ def test_no_index_is_without_its_query(filled: psycopg.Connection[tuple[Any, ...
         "transactions_user_id", "transactions_timestamp", "transactions_transaction_id",
         "predictions_fraud_score", "predictions_transaction_id", "labels_observed_at",
         "access_log_about", "idempotency_keys_claimed_at", "erasures_erased_at",
-        "transactions_by_terminal", "entity_attributes_entity",
+        "transactions_by_terminal", "entity_attributes_entity", "predictions_propensity",
+        "predictions_rule",
     }  # fmt: skip
     assert {name for (name,) in rows if not name.endswith(("_key", "_pkey"))} == named

@@ -67,7 +67,7 @@ def test_a_partition_has_all_indexes(connection: Connection) -> None:
         "SELECT tablename, count(*) FROM pg_indexes WHERE tablename LIKE '%_2031_01' GROUP BY 1"
     )
     assert dict(rows.fetchall()) == {
-        "audit_2031_01": 1, "transactions_2031_01": 3, "predictions_2031_01": 2,
+        "audit_2031_01": 1, "transactions_2031_01": 3, "predictions_2031_01": 4,
         "access_log_2031_01": 1,
     }  # fmt: skip
 

@@ -16,9 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fraud_scorer.ledger.archive import Archive
+from fraud_scorer.ledger.audit import verify
 from fraud_scorer.ledger.database import Database, DatabaseError, Unavailable
 from fraud_scorer.ledger.delivery import ChainConflict, Stretch, deliver
-from fraud_scorer.ledger.entries import Acted, Personal, Shadowed, decode
+from fraud_scorer.ledger.entries import Acted, Personal, Prediction, Shadowed, decode
 from fraud_scorer.ledger.seals import Signer
 from fraud_scorer.ledger.shipper import Shipper
 from fraud_scorer.ledger.spool import Spool, SpoolTaken
@@ -87,6 +88,31 @@ def test_what_a_row_says(spool: Spool, ledger: Database, connection: Connection)
     row = connection.execute("SELECT body FROM audit WHERE kind = 'answered'").fetchone()
     assert row is not None
     assert decode(row[0]) == entry
+
+
+def test_what_decided_and_what_would_have(
+    spool: Spool, ledger: Database, connection: Connection
+) -> None:
+    """A rule, a draw, and a decision without a model; shadows take part in no draw."""
+    one = writer(spool)
+    said = msgspec.structs.replace(answered(1).predictions[0], rule="random_approval")
+    drawn = answered(1, predictions=(said,), propensity=0.01, would="decline")
+    shadow = msgspec.structs.replace(said, role="shadow", rule="")
+    bare = answered(2, predictions=(Prediction("active", None, "review", rule="unavailable"),))
+    for entry in (drawn, bare):
+        one.record(entry, personal(1))
+    one.record(Shadowed(datetime.now(UTC), "p-1", "tx-1", (shadow,)))
+    one.close()
+    ship(spool, ledger)
+    assert connection.execute(
+        "SELECT transaction_id, role, fraud_score, rule, would, propensity, model FROM predictions"
+        " ORDER BY sequence"
+    ).fetchall() == [
+        ("tx-1", "active", 0.001, "random_approval", "decline", 0.01, "card-payments"),
+        ("tx-2", "active", None, "unavailable", None, None, ""),
+        ("tx-1", "shadow", 0.001, None, None, None, "card-payments"),
+    ]
+    assert verify(ledger, None, None).clean
 
 
 @settings(

@@ -5,6 +5,7 @@ Both sides come in the order of chain and sequence, so that one pass through eac
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any, LiteralString
@@ -22,7 +23,7 @@ from fraud_scorer.ledger.entries import (
     commitment,
     decode_personal,
 )
-from fraud_scorer.ledger.rows import column
+from fraud_scorer.ledger.rows import column, drawn
 
 Row = tuple[Any, ...]
 Key = tuple[UUID, int]
@@ -39,8 +40,8 @@ class Projections:
         """Transactions whose person was erased."""
         self._predictions = _Rows(
             connection, "predictions",
-            "recorded_at, transaction_id, prediction_id, role, fraud_score, decision, model,"
-            " version",
+            "recorded_at, transaction_id, prediction_id, role, fraud_score, decision, rule, would,"
+            " propensity, model, version",
         )  # fmt: skip
         self._transactions = _Rows(
             connection, "transactions",
@@ -126,14 +127,14 @@ def _expected_predictions(entry: Entry) -> list[Row]:
     return [
         (
             entry.at, transaction, prediction, one.role, one.score, one.decision,
-            column(one.model), column(one.version),
+            column(one.rule) or None, *drawn(entry, one), column(one.model), column(one.version),
         )
         for one in entry.predictions
     ]  # fmt: skip
 
 
 def _compared(where: str, key: Key, expected: list[Row], found: list[Row]) -> Iterator[Finding]:
-    if sorted(expected) == sorted(found):
+    if Counter(expected) == Counter(found):
         return
     if len(found) < len(expected):
         yield _finding(Kind.REMOVED, where, key, "a row is missing")

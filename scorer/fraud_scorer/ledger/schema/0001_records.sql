@@ -47,13 +47,19 @@ CREATE INDEX transactions_transaction_id ON transactions (transaction_id);
 CREATE INDEX transactions_user_id ON transactions (user_id, "timestamp" DESC);
 CREATE INDEX transactions_timestamp ON transactions ("timestamp");
 
+-- `fraud_score` is NULL where no model could be had; `rule` is what decided where it was not the
+-- thresholds. `propensity`: the share of what `would` be declined that is approved at random, where
+-- this was drawn for.
 CREATE TABLE predictions (
     recorded_at timestamptz NOT NULL,
     transaction_id text NOT NULL,
     prediction_id text NOT NULL,
     role text NOT NULL CHECK (role IN ('active', 'candidate', 'shadow')),
-    fraud_score double precision NOT NULL,
+    fraud_score double precision,
     decision text NOT NULL CHECK (decision IN ('approve', 'review', 'decline')),
+    rule text,
+    would text,
+    propensity double precision,
     model text NOT NULL,
     version text NOT NULL,
     chain uuid NOT NULL,
@@ -62,6 +68,9 @@ CREATE TABLE predictions (
 
 CREATE INDEX predictions_transaction_id ON predictions (transaction_id);
 CREATE INDEX predictions_fraud_score ON predictions (fraud_score);
+-- Few predictions have these, and those who measure recall, or count what lists did, want no other.
+CREATE INDEX predictions_propensity ON predictions (recorded_at) WHERE propensity IS NOT NULL;
+CREATE INDEX predictions_rule ON predictions (rule, recorded_at) WHERE rule IS NOT NULL;
 
 -- What turned out to be true. A later label does not replace an earlier one: each says what its
 -- source knew at `observed_at`.
