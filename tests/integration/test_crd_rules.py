@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.cluster import Cluster
-from tests.support.rules import CASES, MINIMAL, Case, merged
+from tests.support.rules import CASES, CHANGES, MINIMAL, Case, Change, merged
 
 GOOD_NAMES = ("a", "card-payments-2", "a" * 40)
 BAD_NAMES = ("1a", "a.b", "a" * 41)
@@ -113,3 +113,23 @@ def test_a_field_that_nobody_knows_is_refused(crds: Cluster) -> None:
     """kubectl asks for strict validation by default."""
     said = ask(crds, {"a": merged({"scorer": {"novelty": 1}})})
     assert 'unknown field "spec.scorer.novelty"' in said
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.name)
+def test_a_rule_on_a_change(crds: Cluster, change: Change) -> None:
+    def asked(verb: str, spec: Mapping[str, Any], *how: str) -> str:
+        manifest = {
+            "apiVersion": "fraudops.io/v1beta1",
+            "kind": "FraudDetector",
+            "metadata": {"name": change.name, "namespace": "default"},
+            "spec": merged(spec),
+        }
+        text = json.dumps(manifest)
+        return crds.kubectl(verb, "--filename=-", *how, input=text, check=False)
+
+    assert "created" in asked("create", change.before)
+    try:
+        assert "replaced" in asked("replace", change.accepted, "--dry-run=server")
+        assert change.message in asked("replace", change.refused)
+    finally:
+        crds.kubectl("delete", "frauddetector", change.name, "--wait=false")

@@ -58,6 +58,23 @@ def _authorities(*kinds: str) -> dict[str, Any]:
     return _s3(caBundle={kind: {"name": "authorities"} for kind in kinds})
 
 
+def _of_redis(what: str, requests: Any, limits: Any) -> dict[str, Any]:
+    both = {"requests": {what: requests}, "limits": {what: limits}}
+    return {"redis": {"managed": {"resources": both}}}
+
+
+def _of_postgres(what: str, requests: Any, limits: Any) -> dict[str, Any]:
+    both = {"requests": {what: requests}, "limits": {what: limits}}
+    return {"postgres": {"managed": {"storage": "1Gi", "resources": both}}}
+
+
+def _approvals(share: str) -> dict[str, Any]:
+    return {"scoring": {"randomApprovals": {"share": share, "maxAmountMinor": 5000}}}
+
+
+_POSTGRES: Mapping[str, Any] = {"postgres": {"managed": {"storage": "1Gi"}}}
+_ARCHIVED: Mapping[str, Any] = {"destination": {"gcs": {"bucket": "b-1"}}}
+
 CASES = (
     Case(
         "one-kind-of-artifacts",
@@ -220,5 +237,152 @@ CASES = (
         {"scorer": {"nodeSelector": {"kubernetes.io/arch": "amd64"}}},
         {"scorer": {"nodeSelector": {"-a": "x"}}},
         in_code="spec.scorer.nodeSelector.-a: String should match",
+    ),
+    Case(
+        "one-redis",
+        "spec.redis: set exactly one of managed, external",
+        {"redis": {"managed": {}}},
+        {"redis": {"managed": {}, "external": {"secret": "redis"}}},
+    ),
+    Case(
+        "one-postgres",
+        "spec.postgres: set exactly one of managed, external",
+        {"postgres": {"external": {"secret": "records-app"}}},
+        {"postgres": {}},
+    ),
+    Case(
+        "redis-cpu-within-limit",
+        "spec.redis.managed.resources.requests.cpu must not be greater than limits.cpu",
+        _of_redis("cpu", "500m", 1),
+        _of_redis("cpu", 2, "1500m"),
+    ),
+    Case(
+        "redis-memory-within-limit",
+        "spec.redis.managed.resources.requests.memory must not be greater than limits.memory",
+        _of_redis("memory", "1Gi", "1Gi"),
+        _of_redis("memory", "1.5Gi", "1Gi"),
+    ),
+    Case(
+        "postgres-cpu-within-limit",
+        "spec.postgres.managed.resources.requests.cpu must not be greater than limits.cpu",
+        _of_postgres("cpu", "500m", 1),
+        _of_postgres("cpu", 2, "1500m"),
+    ),
+    Case(
+        "postgres-memory-within-limit",
+        "spec.postgres.managed.resources.requests.memory must not be greater than limits.memory",
+        _of_postgres("memory", "1Gi", "1Gi"),
+        _of_postgres("memory", "1.5Gi", "1Gi"),
+    ),
+    Case(
+        "cache-needs-redis",
+        "spec.features.cacheTTL needs spec.redis",
+        {"redis": {"managed": {}}, "features": {"cacheTTL": "1h"}},
+        {"features": {"cacheTTL": "1h"}},
+    ),
+    Case(
+        "audit-needs-a-place",
+        "spec.audit needs spec.postgres, or spec.audit.destination, or both",
+        {"audit": {"destination": {"pvc": {"claimName": "records"}}}},
+        {"audit": {}},
+    ),
+    Case(
+        "one-kind-of-destination",
+        "spec.audit.destination: set exactly one of s3, gcs, pvc",
+        {"audit": {"destination": {"gcs": {"bucket": "b-1"}}}},
+        {"audit": {"destination": {"gcs": {"bucket": "b-1"}, "pvc": {"claimName": "records"}}}},
+    ),
+    Case(
+        "hot-needs-postgres",
+        "spec.audit.hot needs spec.postgres",
+        {**_POSTGRES, "audit": {"hot": "30d", **_ARCHIVED}},
+        {"audit": {"hot": "30d", **_ARCHIVED}},
+    ),
+    Case(
+        "retention-needs-a-destination",
+        "spec.audit.hot and retention need spec.audit.destination: without one, records stay in"
+        " Postgres",
+        {**_POSTGRES, "audit": {"retention": "7y", **_ARCHIVED}},
+        {**_POSTGRES, "audit": {"retention": "7y"}},
+    ),
+    Case(
+        "hot-within-retention",
+        "spec.audit.hot must not be longer than spec.audit.retention",
+        {**_POSTGRES, "audit": {"hot": "365d", "retention": "1y", **_ARCHIVED}},
+        {**_POSTGRES, "audit": {"hot": "366d", "retention": "1y", **_ARCHIVED}},
+    ),
+    Case(
+        "spool-too-small",
+        "spec.audit.spool must be at least 64Mi",
+        {**_POSTGRES, "audit": {"spool": "64Mi"}},
+        {**_POSTGRES, "audit": {"spool": "67M"}},
+    ),
+    Case(
+        "approvals-need-postgres",
+        "spec.scoring.randomApprovals needs spec.postgres, where it is recorded how likely each"
+        " was",
+        {**_POSTGRES, **_approvals("0.01")},
+        _approvals("0.01"),
+    ),
+    Case(
+        "approvals-few",
+        'spec.scoring.randomApprovals.share must be above 0 and at most "0.10"',
+        {**_POSTGRES, **_approvals("0.1")},
+        {**_POSTGRES, **_approvals("0.101")},
+    ),
+    Case(
+        "approvals-some",
+        'spec.scoring.randomApprovals.share must be above 0 and at most "0.10"',
+        {**_POSTGRES, **_approvals("0.000000001")},
+        {**_POSTGRES, **_approvals("0.0")},
+    ),
+    Case(
+        "lists-need-postgres",
+        "spec.scoring.lists needs spec.postgres, where lists are kept",
+        {"scoring": {"lists": False}},
+        {"scoring": {"lists": True}},
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A rule on a change: `before` may become `accepted`, and may not become `refused`."""
+
+    name: str
+    message: str
+    before: Mapping[str, Any]
+    accepted: Mapping[str, Any]
+    refused: Mapping[str, Any]
+
+
+def _stored(**fields: Any) -> dict[str, Any]:
+    return {"postgres": {"managed": {"storage": "10Gi", **fields}}}
+
+
+CHANGES = (
+    Change(
+        "major-version",
+        "spec.postgres.managed.version: the major version of a database that is there cannot be"
+        " changed; restore a backup into a detector with the new version",
+        _stored(version="17"),
+        _stored(version="17.6"),
+        _stored(version="18"),
+    ),
+    Change(
+        "storage-shrinks",
+        "spec.postgres.managed.storage: a volume cannot shrink; restore a backup into a detector"
+        " with less storage",
+        _stored(),
+        _stored(storage="0.01Ti"),
+        _stored(storage="10239Mi"),
+    ),
+    Change(
+        "storage-class",
+        "spec.postgres.managed.storageClass cannot be changed; restore a backup into a detector"
+        " with the other class",
+        _stored(storageClass="fast"),
+        _stored(storageClass="fast", storage="11Gi"),
+        _stored(),
     ),
 )

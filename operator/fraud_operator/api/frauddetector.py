@@ -14,10 +14,13 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from fraud_operator.api.audit import Audit
 from fraud_operator.api.autoscaling import Autoscaling
 from fraud_operator.api.capacity import Capacity
 from fraud_operator.api.fields import FieldError, Fields, InvalidSpec, Rule, validated
 from fraud_operator.api.model import Model
+from fraud_operator.api.postgres import Postgres
+from fraud_operator.api.redis import Features, Redis
 from fraud_operator.api.scorer import Scorer
 from fraud_operator.api.scoring import Scoring
 
@@ -77,6 +80,31 @@ class FraudDetectorSpec(Fields):
             " Not set: a fixed number of pods."
         ),
     )
+    redis: Redis | None = Field(
+        None,
+        description=(
+            "Where histories of entities are kept at hand, and transactions are claimed, so that"
+            " the same one is answered once. Exactly one of managed and external. Not set: models"
+            " see what a request says, and nothing of what came before."
+        ),
+    )
+    postgres: Postgres | None = Field(
+        None,
+        description=(
+            "Where transactions, predictions, labels and audit records are kept. Exactly one of"
+            " managed and external. Not set: they are not, unless spec.audit has a destination."
+        ),
+    )
+    features: Features = Field(
+        Features(), description="How features that are kept of entities are looked after."
+    )
+    audit: Audit | None = Field(
+        None,
+        description=(
+            "How answers are recorded. Not set: as {} where there is spec.postgres, else not at"
+            " all."
+        ),
+    )
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -86,6 +114,43 @@ class FraudDetectorSpec(Fields):
                 " set spec.autoscaling.minReplicas instead (and remove spec.scorer.replicas)"
             ),
             holds=lambda spec: spec.autoscaling is None or spec.scorer.replicas is None,
+        ),
+        Rule(
+            cel="!has(self.features) || !has(self.features.cacheTTL) || has(self.redis)",
+            message="spec.features.cacheTTL needs spec.redis",
+            holds=lambda spec: spec.features.cache_ttl is None or spec.redis is not None,
+        ),
+        Rule(
+            cel="!has(self.audit) || has(self.postgres) || has(self.audit.destination)",
+            message="spec.audit needs spec.postgres, or spec.audit.destination, or both",
+            holds=lambda spec: (
+                spec.audit is None
+                or spec.postgres is not None
+                or spec.audit.destination is not None
+            ),
+        ),
+        Rule(
+            cel="!has(self.audit) || !has(self.audit.hot) || has(self.postgres)",
+            message="spec.audit.hot needs spec.postgres",
+            holds=lambda spec: (
+                spec.audit is None or spec.audit.hot is None or spec.postgres is not None
+            ),
+        ),
+        Rule(
+            cel=("!has(self.scoring) || !has(self.scoring.randomApprovals) || has(self.postgres)"),
+            message=(
+                "spec.scoring.randomApprovals needs spec.postgres, where it is recorded how likely"
+                " each was"
+            ),
+            holds=lambda spec: spec.scoring.random_approvals is None or spec.postgres is not None,
+        ),
+        Rule(
+            cel=(
+                "!has(self.scoring) || !has(self.scoring.lists) || !self.scoring.lists"
+                " || has(self.postgres)"
+            ),
+            message="spec.scoring.lists needs spec.postgres, where lists are kept",
+            holds=lambda spec: not spec.scoring.lists or spec.postgres is not None,
         ),
     )
 

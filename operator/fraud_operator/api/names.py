@@ -10,6 +10,7 @@ _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"^{_LABEL}(\.{_LABEL})*$"
 _SECRET_KEY = r"^[-._a-zA-Z0-9]+$"  # noqa: S105 -- a pattern
 QUALIFIED = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+IMAGE = r"^[a-z0-9][A-Za-z0-9._:/@-]*$"
 _LABEL_VALUE = r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 

@@ -2,7 +2,7 @@
 
 Each kind is an annotated string for pydantic and the CRD, with a function that gives its value.
 Nothing is a float: a fraction is a decimal string, so that what is written is what is meant.
-Memory is limited to the suffixes M, G, Mi, Gi, so that CEL of Kubernetes 1.25 can compare it.
+Memory is limited to the suffixes M, G, Mi, Gi (storage: Mi, Gi, Ti), so that CEL of Kubernetes 1.25 can compare it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ _MEMORY = rf"^{_POSITIVE}(M|G|Mi|Gi)$"
 _COUNT = rf"^([1-9][0-9]{{0,9}}|{_POSITIVE}[kKMB])$"
 _DURATION = r"^[1-9][0-9]{0,4}(s|m|h)$"
 _FRACTION = r"^(0(\.[0-9]{1,9})?|1(\.0{1,9})?)$"
+_STORAGE = rf"^{_POSITIVE}(Mi|Gi|Ti)$"
+_PERIOD = r"^[1-9][0-9]{0,3}(d|y)$"
 _PERCENT_OR_COUNT = r"^([1-9][0-9]{0,2}|[1-9][0-9]?%|100%)$"
 
 _BINARY = ("", "Ki", "Mi", "Gi", "Ti")
@@ -31,6 +33,7 @@ _UNITS: dict[str, int] = {
     for power, name in enumerate(names)
 }
 _COUNT_UNITS = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "B": 10**9}
+_DAYS = {"d": 1, "y": 365}
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -69,8 +72,10 @@ def _string(pattern: str) -> WithJsonSchema:
 
 Cpu = Annotated[str, _text(_CPU, "500m, 2 or 1.5"), _int_or_string(_CPU, 999_999)]
 Memory = Annotated[str, _text(_MEMORY, "512Mi or 4Gi"), _string(_MEMORY)]
+Storage = Annotated[str, _text(_STORAGE, "100Gi or 2Ti"), _string(_STORAGE)]
 Count = Annotated[str, _text(_COUNT, "10M, 250k, 1B or 120000"), _int_or_string(_COUNT, 10**9)]
 Duration = Annotated[str, _text(_DURATION, "30s, 5m or 1h"), _string(_DURATION)]
+Period = Annotated[str, _text(_PERIOD, "90d or 7y"), _string(_PERIOD)]
 Fraction = Annotated[str, StringConstraints(pattern=_FRACTION), _string(_FRACTION)]
 PercentOrCount = Annotated[
     str, _text(_PERCENT_OR_COUNT, "1 or 10%"), _int_or_string(_PERCENT_OR_COUNT, 999)
@@ -115,6 +120,11 @@ def seconds(duration: str) -> int:
     return int(duration[:-1]) * _SECONDS[duration[-1]]
 
 
+def days(period: str) -> int:
+    """Days: a year has 365."""
+    return int(period[:-1]) * _DAYS[period[-1]]
+
+
 def int_or_percent(text: str) -> int | str:
     """As Kubernetes takes it in an int-or-string field: `1` is a number, `10%` a string."""
     return text if text.endswith("%") else int(text)
@@ -133,6 +143,23 @@ def cel_bytes(field: str) -> str:
         for suffix, unit in (("Mi", 2**20), ("Gi", 2**30), ("M", 10**6))
     )
     return f"({cases}double({field}.replace('G', '')) * 1000000000.0)"
+
+
+def cel_storage(field: str) -> str:
+    """CEL for `bytes_of` a field of that kind."""
+    cases = "".join(
+        f"{field}.endsWith('{suffix}') ? double({field}.replace('{suffix}', '')) * {unit}.0 : "
+        for suffix, unit in (("Mi", 2**20), ("Gi", 2**30))
+    )
+    return f"({cases}double({field}.replace('Ti', '')) * {2**40}.0)"
+
+
+def cel_days(field: str) -> str:
+    """CEL for `days` of a string field."""
+    return (
+        f"({field}.endsWith('y') ? int({field}.replace('y', '')) * 365"
+        f" : int({field}.replace('d', '')))"
+    )
 
 
 def cel_count(field: str) -> str:

@@ -10,34 +10,18 @@ from pydantic.config import JsonDict
 from fraud_operator.api.autoscaling import MOST_REPLICAS
 from fraud_operator.api.fields import Fields, Rule
 from fraud_operator.api.names import (
+    IMAGE,
     LabelValue,
     ObjectName,
     QualifiedName,
     SecretKey,
     VariableName,
 )
-from fraud_operator.api.quantities import (
-    Cpu,
-    Memory,
-    PercentOrCount,
-    bytes_of,
-    cel_bytes,
-    cel_millicores,
-    millicores,
-)
+from fraud_operator.api.quantities import PercentOrCount
+from fraud_operator.api.resources import Amounts, within_limits
 
-_IMAGE = r"^[a-z0-9][A-Za-z0-9._:/@-]*$"
 _LIST_BY_NAME: JsonDict = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
 _ATOMIC: JsonDict = {"x-kubernetes-list-type": "atomic"}
-
-
-class Amounts(Fields):
-    """An amount of CPU and of memory."""
-
-    cpu: Cpu | None = Field(None, description="Cores, such as 500m, 2 or 1.5.")
-    memory: Memory | None = Field(
-        None, description="Memory with the suffix M, G, Mi or Gi, such as 512Mi or 4Gi."
-    )
 
 
 class Resources(Fields):
@@ -58,36 +42,7 @@ class Resources(Fields):
         ),
     )
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            cel=(
-                "!(has(self.requests) && has(self.requests.cpu)"
-                " && has(self.limits) && has(self.limits.cpu))"
-                f" || {cel_millicores('self.requests.cpu')} <= {cel_millicores('self.limits.cpu')}"
-            ),
-            message=("spec.scorer.resources.requests.cpu must not be greater than limits.cpu"),
-            holds=lambda both: (
-                both.requests.cpu is None
-                or both.limits.cpu is None
-                or millicores(both.requests.cpu) <= millicores(both.limits.cpu)
-            ),
-        ),
-        Rule(
-            cel=(
-                "!(has(self.requests) && has(self.requests.memory)"
-                " && has(self.limits) && has(self.limits.memory))"
-                f" || {cel_bytes('self.requests.memory')} <= {cel_bytes('self.limits.memory')}"
-            ),
-            message=(
-                "spec.scorer.resources.requests.memory must not be greater than limits.memory"
-            ),
-            holds=lambda both: (
-                both.requests.memory is None
-                or both.limits.memory is None
-                or bytes_of(both.requests.memory) <= bytes_of(both.limits.memory)
-            ),
-        ),
-    )
+    rules: ClassVar[tuple[Rule, ...]] = within_limits("spec.scorer.resources")
 
 
 class TopologySpread(Fields):
@@ -192,7 +147,7 @@ class Scorer(Fields):
             " Not set: from the capacity table. 0 stops answering."
         ),
     )
-    image: Annotated[str, StringConstraints(pattern=_IMAGE, max_length=512)] | None = Field(
+    image: Annotated[str, StringConstraints(pattern=IMAGE, max_length=512)] | None = Field(
         None,
         description=(
             "Image of the scorer. Not set: the operator's default, pinned when the detector is"
