@@ -2,7 +2,8 @@
 
 Each kind is an annotated string for pydantic and the CRD, with a function that gives its value.
 Nothing is a float: a fraction is a decimal string, so that what is written is what is meant.
-Memory is limited to the suffixes M, G, Mi, Gi (storage: Mi, Gi, Ti), so that CEL of Kubernetes 1.25 can compare it.
+Memory has the suffixes M, G, Mi, Gi, and storage Mi, Gi, Ti alone, so that CEL of Kubernetes 1.25
+can compare it.
 """
 
 from __future__ import annotations
