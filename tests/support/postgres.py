@@ -18,6 +18,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -132,7 +133,8 @@ class PostgresServer:
         parent = self._process.pid
         children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
         for pid in (parent, *map(int, children)):
-            os.kill(pid, signum)
+            with suppress(ProcessLookupError):  # a worker that has just ended
+                os.kill(pid, signum)
 
     def _run(self, program: str, *arguments: str) -> None:
         done = subprocess.run(

@@ -7,18 +7,24 @@ transaction recorded twice counts once, by its id.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+import os
+import socket
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import asyncpg
 import msgspec
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from fraud_scorer.features.events import MOST, member
 from fraud_scorer.features.history import HistoryAway, Read, first_bucket, newest
 from fraud_scorer.features.layout import KindLayout, Table
 from fraud_scorer.features.state import NOTHING
+
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATE = timedelta(days=1)
@@ -52,26 +58,22 @@ class Names:
 
 
 class PostgresHistory:
-    """Reads through a small pool of its own; `patience` seconds a statement, in the background."""
+    """Reads through a few connections of its own; `patience` seconds a statement, in the
+    background."""
 
     def __init__(
-        self, server: Mapping[str, Any], *, names: Names | None = None, connections: int = 2,
+        self, conninfo: Callable[[], str], *, names: Names | None = None, connections: int = 2,
         patience: float = 2.0,
     ) -> None:  # fmt: skip
-        """`server` is what asyncpg connects by: host, port, user, database, password (which may be
-        a function, as passwords change), ssl."""
-        self._server, self._names = server, names or Names()
-        self._connections, self._patience = connections, patience
-        self._pool: asyncpg.Pool | None = None
+        """`conninfo` gives what libpq connects by, and is asked for each connection anew, as
+        passwords change."""
+        self._conninfo, self._names = conninfo, names or Names()
+        self._seats, self._patience = asyncio.Semaphore(connections), patience
+        self._idle: list[Connection] = []
         self._statements: dict[KindLayout, str] = {}
 
     async def probe(self) -> None:
-        """Connect where there is no connection, and ask for an answer. Raises HistoryAway."""
-        if self._pool is None:
-            try:
-                self._pool = await asyncio.wait_for(self._connected(), self._patience)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
-                raise HistoryAway(f"Postgres cannot be reached: {error or 'no answer'}") from None
+        """Ask for an answer. Raises HistoryAway."""
         await self._row("SELECT 1")
 
     async def read(
@@ -83,50 +85,111 @@ class PostgresHistory:
             statement = self._statements[kind] = _statement(kind, self._names)
         timed = [table for table in kind.tables if table.width]
         first = min((first_bucket(one, time) * one.width for one in timed), default=time)
-        row = await self._row(statement, entity, list(excluding), _datetime(first), _datetime(now))
+        row = await self._row(
+            statement, _text(entity), [*map(_text, excluding)], _datetime(first), _datetime(now)
+        )
         stamp, *found = row
         tables = [_rows(table, rows, time) for table, rows in zip(kind.tables, found, strict=True)]
         return Read(stamp, tables)
 
     async def aclose(self) -> None:
         """Give up the connections."""
-        if self._pool is not None:
-            self._pool.terminate()
-            self._pool = None
-
-    async def _connected(self) -> asyncpg.Pool:
-        milliseconds = str(int(self._patience * 1000))
-        return await asyncpg.create_pool(
-            **self._server, min_size=1, max_size=self._connections,
-            server_settings={
-                "application_name": "fraud-scorer features",
-                "statement_timeout": milliseconds,
-                "default_transaction_read_only": "on",
-            },
-        )  # fmt: skip
+        for connection in self._idle:
+            await connection.close()
+        self._idle.clear()
 
     async def _row(self, statement: str, *arguments: Any) -> Any:
-        """The one row. A connection that gives none in time is dropped, not waited for: to cancel
-        a statement would take another connection to a server that does not answer."""
-        if self._pool is None:
-            raise HistoryAway("there is no connection to Postgres")
+        """The one row, in time."""
+        end = asyncio.get_running_loop().time() + self._patience
         try:
-            connection = await self._pool.acquire(timeout=self._patience)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
-            raise HistoryAway(f"no connection to Postgres: {error or 'no answer'}") from None
-        asked = asyncio.ensure_future(connection.fetchrow(statement, *arguments))
+            async with asyncio.timeout_at(end):
+                await self._seats.acquire()
+        except TimeoutError:
+            raise HistoryAway("all connections to Postgres are waited for") from None
         try:
-            await asyncio.wait({asked}, timeout=self._patience)
-            if not asked.done():
-                connection.terminate()
-            return await asked
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise HistoryAway(f"Postgres: {error}") from None
+            connection = await self._connected(end)
+            row = await _asked(connection, statement, arguments, end)
+            self._idle.append(connection)
+            return row
         finally:
-            if not asked.done():
-                connection.terminate()
-                await asyncio.gather(asked, return_exceptions=True)
-            await self._pool.release(connection)
+            self._seats.release()
+
+    async def _connected(self, end: float) -> Connection:
+        while self._idle:
+            connection = self._idle.pop()
+            if _quiet(connection):
+                return connection
+            await connection.close()
+        try:
+            where = self._where()
+            async with asyncio.timeout_at(end):
+                return await Connection.connect(where, autocommit=True)
+        except Exception as error:  # a Secret that is not there is no other case than a server
+            raise HistoryAway(f"Postgres cannot be reached: {error or 'no answer'}") from None
+
+    def _where(self) -> str:
+        given: dict[str, Any] = conninfo_to_dict(self._conninfo())
+        options = (
+            f"{given.pop('options', None) or ''} -c statement_timeout={int(self._patience * 1000)}"
+            " -c default_transaction_read_only=on -c timezone=UTC"
+        )
+        return make_conninfo(
+            **{**given, "application_name": "fraud-scorer features", "options": options.strip()}
+        )
+
+
+async def _asked(
+    connection: Connection, statement: str, arguments: Sequence[Any], end: float
+) -> Any:
+    """The one row. A connection that gives none in time is cut, not waited for: to cancel a
+    statement would take another connection to a server that does not answer."""
+    loop = asyncio.get_running_loop()
+    asked = loop.create_task(_fetch(connection, statement, arguments))
+    answered = False
+    try:
+        await asyncio.wait({asked}, timeout=end - loop.time())
+        if not asked.done():
+            raise HistoryAway("Postgres did not answer in time")
+        row = await asked
+        answered = True
+        return row
+    except psycopg.Error as error:
+        raise HistoryAway(f"Postgres: {error}") from None
+    finally:
+        if not answered:
+            _cut(connection)
+            await asyncio.gather(asked, return_exceptions=True)
+            await connection.close()
+
+
+async def _fetch(connection: Connection, statement: str, arguments: Sequence[Any]) -> Any:
+    async with psycopg.AsyncRawCursor(connection) as cursor:
+        # A statement is one of a few, and some of them take longer to plan than to run.
+        await cursor.execute(statement.encode(), arguments, binary=True, prepare=True)
+        return await cursor.fetchone()
+
+
+def _quiet(connection: Connection) -> bool:
+    """Whether the server has said nothing since, such as that it is going."""
+    with _line(connection) as line:
+        try:
+            line.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+    return False
+
+
+def _cut(connection: Connection) -> None:
+    """End it as if the server had: what waits for it fails at once."""
+    with suppress(OSError, psycopg.Error), _line(connection) as line:
+        line.shutdown(socket.SHUT_RDWR)
+
+
+def _line(connection: Connection) -> socket.socket:
+    """Its socket, under a number of our own."""
+    return socket.socket(fileno=os.dup(connection.fileno()))
 
 
 def _statement(kind: KindLayout, names: Names) -> str:
@@ -190,6 +253,11 @@ def _rows(table: Table, found: Any, time: int) -> list[Any]:
         return newest(rows, table, since)
     flat = [number for row in found or () if row[0] >= since for number in row]
     return newest(flat, table, since)
+
+
+def _text(value: str) -> str:
+    """An id as it is recorded: Postgres' text has no NUL."""
+    return value.replace("\x00", "\ufffd")
 
 
 def _datetime(microseconds: int) -> datetime:

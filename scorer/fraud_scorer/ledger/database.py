@@ -59,7 +59,7 @@ class Database:
     def open(self, *, patience: float | None = None) -> Connection:
         """A connection that the caller closes. Raises what the driver raises: see `explained`."""
         seconds = self.patience if patience is None else patience
-        return psycopg.connect(self._conninfo(seconds), autocommit=True)
+        return psycopg.connect(self.conninfo(seconds), autocommit=True)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -67,10 +67,12 @@ class Database:
         with self.connect() as connection, connection.transaction():
             yield connection
 
-    def _conninfo(self, patience: float) -> str:
+    def conninfo(self, patience: float | None = None) -> str:
+        """What libpq connects by, read anew. Raises DatabaseError."""
+        seconds = self.patience if patience is None else patience
         given: dict[str, Any] = conninfo_to_dict(self._text())
         ours: dict[str, Any] = {
-            "connect_timeout": str(max(2, int(patience))),
+            "connect_timeout": str(max(2, int(seconds))),
             "application_name": self._name,
             "client_encoding": "utf8",
         }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import asyncpg
 import msgspec
+import psycopg
 
 from fraud_scorer.features.events import Attribute, Label, Transaction
 from fraud_scorer.features.offline import Event
@@ -28,16 +28,16 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Records:
     """A connection that writes them."""
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
+    def __init__(self, connection: psycopg.AsyncConnection[tuple[object, ...]]) -> None:
         self._connection = connection
 
     @classmethod
     async def make(cls, dsn: str) -> Records:
         """The tables, in an empty database."""
-        connection = await asyncpg.connect(**server(dsn))
-        await connection.execute(SCHEMA)
+        connection = await psycopg.AsyncConnection.connect(dsn, autocommit=True)
+        await connection.execute(SCHEMA.encode())
         for kind in ("customer", "terminal"):
-            await connection.execute(NAMES.index(kind))
+            await connection.execute(NAMES.index(kind).encode())
         return cls(connection)
 
     async def add(self, *events: Event) -> None:
@@ -65,22 +65,17 @@ class Records:
             for one in events
             if isinstance(one, Attribute)
         ]  # fmt: skip
-        await self._connection.executemany(
-            "INSERT INTO transactions VALUES ($3, $1, $2, $3, $4, $5, $6)", transactions
-        )
-        await self._connection.executemany("INSERT INTO labels VALUES ($1, $2, $3)", labels)
-        await self._connection.executemany(
-            "INSERT INTO entity_attributes VALUES ($1, $2, $3, $4, $5)", attributes
-        )
+        async with psycopg.AsyncRawCursor(self._connection) as cursor:
+            await cursor.executemany(
+                "INSERT INTO transactions VALUES ($3, $1, $2, $3, $4, $5, $6)", transactions
+            )
+            await cursor.executemany("INSERT INTO labels VALUES ($1, $2, $3)", labels)
+            await cursor.executemany(
+                "INSERT INTO entity_attributes VALUES ($1, $2, $3, $4, $5)", attributes
+            )
 
     async def aclose(self) -> None:
         await self._connection.close()
-
-
-def server(dsn: str) -> dict[str, str]:
-    """A DSN as asyncpg takes it."""
-    found = dict(part.split("=", 1) for part in dsn.split())
-    return {"database" if name == "dbname" else name: value for name, value in found.items()}
 
 
 def _datetime(microseconds: int) -> datetime:

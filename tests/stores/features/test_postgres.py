@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,7 +16,7 @@ from fraud_scorer.features.layout import layout
 from fraud_scorer.features.memory import Histories
 from fraud_scorer.features.offline import Event, replay
 from fraud_scorer.features.postgres import PostgresHistory
-from tests.stores.features.records import NAMES, Records, server
+from tests.stores.features.records import NAMES, Records
 from tests.stores.features.serving import Server
 from tests.support.histories import DAY, EVERYTHING, HOUR, MINUTE, SECOND, START
 from tests.support.postgres import PostgresServer
@@ -34,7 +35,7 @@ async def records(database: str) -> AsyncIterator[Records]:
 
 @pytest.fixture
 async def history(database: str) -> AsyncIterator[PostgresHistory]:
-    made = PostgresHistory(server(database), names=NAMES)
+    made = PostgresHistory(lambda: database, names=NAMES)
     await made.probe()
     yield made
     await made.aclose()
@@ -159,7 +160,7 @@ async def test_features_are_exact_whatever_redis_forgets(
 
 async def test_a_hung_postgres_is_given_up(own_postgres: PostgresServer) -> None:
     records = await Records.make(own_postgres.dsn())
-    history = PostgresHistory(server(own_postgres.dsn()), names=NAMES, patience=0.2)
+    history = PostgresHistory(own_postgres.dsn, names=NAMES, patience=0.2)
     await history.probe()
     own_postgres.freeze()
     try:
@@ -177,10 +178,62 @@ async def test_a_hung_postgres_is_given_up(own_postgres: PostgresServer) -> None
     await records.aclose()
 
 
+async def test_a_reading_that_nobody_wants_any_more_ends_at_once(
+    own_postgres: PostgresServer,
+) -> None:
+    """As at the end of a process, whatever Postgres does."""
+    history = PostgresHistory(own_postgres.dsn, connections=1, patience=3600)
+    await history.probe()
+    own_postgres.freeze()
+    try:
+        asked = asyncio.ensure_future(history.probe())
+        await asyncio.wait({asked}, timeout=0.2)
+        waits = asyncio.ensure_future(history.probe())
+        await asyncio.wait({waits}, timeout=0.2)
+        for one in (asked, waits):
+            one.cancel()
+        assert all(
+            isinstance(one, asyncio.CancelledError)
+            for one in await asyncio.gather(asked, waits, return_exceptions=True)
+        )
+    finally:
+        own_postgres.resume()
+    await history.probe()
+    await history.aclose()
+
+
+async def test_a_restart_between_two_readings_is_not_noticed(own_postgres: PostgresServer) -> None:
+    history = PostgresHistory(own_postgres.dsn)
+    await history.probe()
+    own_postgres.stop()
+    own_postgres.start()
+    await history.probe()
+    await history.aclose()
+
+
+async def test_no_more_connections_than_declared(own_postgres: PostgresServer) -> None:
+    history = PostgresHistory(own_postgres.dsn, connections=2)
+    await asyncio.gather(*(history.probe() for _ in range(20)))
+    found = own_postgres.sql(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'fraud-scorer features'"
+    )
+    assert found == "2"
+    await history.aclose()
+
+
+async def test_an_id_that_postgres_cannot_hold_is_looked_for_as_it_is_recorded(
+    records: Records, history: PostgresHistory
+) -> None:
+    await records.add(Transaction("a", START, {"customer": "c\ufffd"}, 5, "EUR"))
+    kind = LAYOUT.kinds[0]
+    read = await history.read(kind, "c\x00", time=START, now=START, excluding=("x\x00",))
+    assert any(len(rows) > 1 for rows in read.tables)
+
+
 async def test_a_postgres_that_is_not_there_says_so() -> None:
-    history = PostgresHistory(server("host=127.0.0.1 port=1 dbname=x user=x"))
+    history = PostgresHistory(lambda: "host=127.0.0.1 port=1 dbname=x user=x")
 
     with pytest.raises(HistoryAway, match="Postgres cannot be reached"):
         await history.probe()
-    with pytest.raises(HistoryAway, match="no connection"):
+    with pytest.raises(HistoryAway, match="cannot be reached"):
         await history.read(LAYOUT.kinds[0], "c", time=START, now=START, excluding=())

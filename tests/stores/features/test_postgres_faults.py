@@ -12,7 +12,7 @@ from fraud_scorer.features.layout import layout
 from fraud_scorer.features.offline import replay
 from fraud_scorer.features.online import WITH_DEFAULTS, WITHOUT_POSTGRES, WITHOUT_REDIS
 from fraud_scorer.features.postgres import PostgresHistory
-from tests.stores.features.records import NAMES, Records, server
+from tests.stores.features.records import NAMES, Records
 from tests.stores.features.serving import PATIENT, Server
 from tests.support.histories import DAY, EVERYTHING, MINUTE, START
 from tests.support.postgres import PostgresServer
@@ -38,7 +38,7 @@ async def records(own_postgres: PostgresServer) -> AsyncIterator[Records]:
 async def serving(
     own_postgres: PostgresServer, own_redis: RedisServer, records: Records
 ) -> AsyncIterator[Server]:
-    history = PostgresHistory(server(own_postgres.dsn()), names=NAMES, patience=1.0)
+    history = PostgresHistory(own_postgres.dsn, names=NAMES, patience=1.0)
     made = Server(LAYOUT, own_redis.address, history, QUICK, START)
     await made.online.start(patience=20)
     nobody = Transaction("before all", START, {"customer": "nobody"}, 0, "XXX")

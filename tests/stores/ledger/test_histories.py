@@ -13,7 +13,6 @@ from fraud_scorer.ledger.database import Database
 from fraud_scorer.ledger.migrate import index_entities
 from fraud_scorer.ledger.roles import Roles
 from fraud_scorer.ledger.spool import Spool
-from tests.stores.features.records import server
 from tests.support.histories import EVERYTHING
 from tests.support.ledger import Connection, answered, personal, ship, writer
 
@@ -38,7 +37,7 @@ async def test_they_are_there(
     )
     with psycopg.connect(dsn, autocommit=True) as admin:
         index_entities(admin, Roles(), ["terminal"])
-    history = PostgresHistory(server(dsn), names=NAMES)
+    history = PostgresHistory(ledger.conninfo, names=NAMES)
     await history.probe()
     time = int(happened.timestamp() * 1e6)
     late = int(datetime.now(UTC).timestamp() * 1e6)
