@@ -130,7 +130,10 @@ def _parser() -> argparse.ArgumentParser:
 
     build = commands.add_parser("build", help="build the project's images")
     build.add_argument(
-        "names", nargs="*", metavar="NAME", help="operator, scorer, bucket; default: all"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="default: operator scorer bucket; also: redis postgres",
     )
     build.set_defaults(run=_build)
 

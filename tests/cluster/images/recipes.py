@@ -16,6 +16,7 @@ from tests.cluster.progress import say, step
 from tests.cluster.tools import tool
 
 ROOT = Path(__file__).parents[3]
+HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class ProjectImage:
             return False
         with step(f"image {self.name}"):
             builder.build(self.dockerfile, ROOT, tag, {"BASE_IMAGE": base_tag}, inputs)
-            self._weigh(builder, tag, base_tag)
+            _weigh(self, builder, tag, base_tag)
         return True
 
     def _sources(self) -> Iterator[Path]:
@@ -52,18 +53,6 @@ class ProjectImage:
                 if path.is_file() and not built:
                     yield path
 
-    def _weigh(self, builder: Builder, tag: str, base_tag: str) -> None:
-        total = builder.megabytes(tag)
-        above = total - builder.megabytes(base_tag)
-        size = f"{total:.0f} MB unpacked, {above:.0f} MB of them above the base image"
-        say(f"   image {self.name}: {size} (limit {self.limit_megabytes:.0f})")
-        if above > self.limit_megabytes:
-            builder.remove(tag)  # or it would pass for up to date the next time
-            raise BuildError(
-                f"{tag} is too large: {size}, and the limit is {self.limit_megabytes:.0f} MB.\n"
-                f"Take something out in {self.dockerfile.name}."
-            )
-
 
 @dataclass(frozen=True)
 class BinaryImage:
@@ -75,7 +64,7 @@ class BinaryImage:
     def build(self, builder: Builder, tag: str) -> bool:
         """Bring the image up to date; True where that took a build."""
         binary = tool(self.program)
-        dockerfile = Path(__file__).with_name(f"Dockerfile.{self.name}")
+        dockerfile = HERE / f"Dockerfile.{self.name}"
         inputs = _hash([dockerfile, binary])
         if builder.inputs(tag) == inputs:
             return False
@@ -85,25 +74,62 @@ class BinaryImage:
         return True
 
 
-IMAGES = (
+@dataclass(frozen=True)
+class StoreImage:
+    """A stand-in for an official image: Debian's package on the base image, the same contract."""
+
+    name: str
+    version: str  # the major one, which the base's Debian must have
+    limit_megabytes: float
+
+    @property
+    def dockerfile(self) -> Path:
+        return HERE / f"Dockerfile.{self.name}"
+
+    def build(self, builder: Builder, tag: str) -> bool:
+        """Bring the image up to date; True where that took a build."""
+        base_tag = base.ensure(builder)
+        entrypoint = HERE / f"{self.name}-entrypoint.sh"
+        inputs = _hash([self.dockerfile, entrypoint], builder.image_id(base_tag))
+        if builder.inputs(tag) == inputs:
+            return False
+        with step(f"image {self.name}"), tempfile.TemporaryDirectory() as context:
+            shutil.copy(entrypoint, context)
+            builder.build(self.dockerfile, Path(context), tag, {"BASE_IMAGE": base_tag}, inputs)
+            _weigh(self, builder, tag, base_tag)
+        return True
+
+
+PROJECT = (
     ProjectImage("operator", limit_megabytes=200),
     ProjectImage("scorer", limit_megabytes=400),
     BinaryImage("bucket", program="versitygw"),
 )
+STORES = (
+    StoreImage("redis", version="8", limit_megabytes=40),
+    StoreImage("postgres", version="17", limit_megabytes=200),
+)
+IMAGES = (*PROJECT, *STORES)
 NAMES = tuple(image.name for image in IMAGES)
+PROJECT_NAMES = tuple(image.name for image in PROJECT)
+STORE_NAMES = tuple(image.name for image in STORES)
+"""Built only where they are named, as few tests need them."""
 
 
 def tag_of(name: str) -> str:
-    """The tag under which pods name an image, such as localhost/fraudops/operator:dev."""
-    return f"localhost/fraudops/{name}:dev"
+    """The tag under which pods name an image, such as localhost/fraudops/operator:dev or, of a
+    store, localhost/fraudops/postgres:17."""
+    version = {image.name: image.version for image in STORES}.get(name, "dev")
+    return f"localhost/fraudops/{name}:{version}"
 
 
 def build(names: Iterable[str] = ()) -> list[str]:
-    """Bring the named images, or all, up to date and return their names, in the order of NAMES.
+    """Bring the named images, or all but the stores', up to date and return their names, in the
+    order of NAMES.
 
     Raises BuildError for an unknown name, a failed build, or an image over its size limit.
     """
-    wanted = set(names) or set(NAMES)
+    wanted = set(names) or set(PROJECT_NAMES)
     if unknown := wanted - set(NAMES):
         raise BuildError(
             f"No image is called {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}."
@@ -115,6 +141,19 @@ def build(names: Iterable[str] = ()) -> list[str]:
             if not image.build(builder(), tag_of(image.name)):
                 say(f"-- image {image.name}: unchanged")
     return [image.name for image in chosen]
+
+
+def _weigh(image: ProjectImage | StoreImage, builder: Builder, tag: str, base_tag: str) -> None:
+    total = builder.megabytes(tag)
+    above = total - builder.megabytes(base_tag)
+    size = f"{total:.0f} MB unpacked, {above:.0f} MB of them above the base image"
+    say(f"   image {image.name}: {size} (limit {image.limit_megabytes:.0f})")
+    if above > image.limit_megabytes:
+        builder.remove(tag)  # or it would pass for up to date the next time
+        raise BuildError(
+            f"{tag} is too large: {size}, and the limit is {image.limit_megabytes:.0f} MB.\n"
+            f"Take something out in {image.dockerfile.name}."
+        )
 
 
 def _hash(files: Iterable[Path], *more: str) -> str:

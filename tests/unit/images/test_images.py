@@ -7,7 +7,7 @@ import pytest
 
 from tests.cluster.build import BuildError
 from tests.cluster.images import base, recipes
-from tests.cluster.images.recipes import ProjectImage
+from tests.cluster.images.recipes import ProjectImage, StoreImage
 
 OPERATOR = "localhost/fraudops/operator:dev"
 OPERATOR_CODE = "operator/fraud_operator/app.py"
@@ -114,6 +114,30 @@ def test_an_image_over_its_limit_is_refused_again_and_again(image: ProjectImage)
             image.build(shelf, OPERATOR)
 
 
+def test_a_store_is_built_anew_for_its_own_recipe_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("Dockerfile.redis", "redis-entrypoint.sh", "Dockerfile.postgres"):
+        (tmp_path / name).write_text(f"# {name}\n")
+    monkeypatch.setattr(recipes, "HERE", tmp_path)
+    shelf, tag = Shelf(megabytes=8), recipes.tag_of("redis")
+    image = StoreImage("redis", version="8", limit_megabytes=40)
+    assert image.build(shelf, tag)
+    (tmp_path / "Dockerfile.postgres").write_text("# changed\n")
+    assert not image.build(shelf, tag)
+    (tmp_path / "redis-entrypoint.sh").write_text("# changed\n")
+    assert image.build(shelf, tag)
+    assert shelf.built == ["localhost/fraudops/redis:8"] * 2
+
+
+def test_stores_are_built_only_where_they_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipes, "builder", Shelf)
+    for kind in (ProjectImage, recipes.BinaryImage, StoreImage):
+        monkeypatch.setattr(kind, "build", lambda *_: True)
+    assert recipes.build() == ["operator", "scorer", "bucket"]
+    assert recipes.build(recipes.STORE_NAMES) == ["redis", "postgres"]
+
+
 def test_an_unknown_name_is_refused_with_those_there_are() -> None:
-    with pytest.raises(BuildError, match="No image is called postgres; there are operator"):
-        recipes.build(["postgres"])
+    with pytest.raises(BuildError, match="No image is called mysql; there are operator"):
+        recipes.build(["mysql"])
