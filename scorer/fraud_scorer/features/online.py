@@ -22,10 +22,10 @@ from fraud_scorer.features.history import History, HistoryAway, Read
 from fraud_scorer.features.layout import Layout
 from fraud_scorer.features.rebuild import Flown, Rebuilder
 from fraud_scorer.features.redis import Ask, Entity, How, Missing, RedisHistories
-from fraud_scorer.features.resp import RedisAddress
 from fraud_scorer.features.settings import Settings
 from fraud_scorer.features.state import UNKNOWN, Totals
 from fraud_scorer.features.values import Values
+from fraud_scorer.redis.resp import RedisAddress
 
 WITHOUT_REDIS = "features.redis"
 """Redis did not answer in time, and this transaction is not counted in it yet."""

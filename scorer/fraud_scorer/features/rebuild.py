@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from fraud_scorer.features.breaker import Breaker
+from fraud_scorer.breaker import Breaker
 from fraud_scorer.features.history import History, HistoryAway, Read
 from fraud_scorer.features.layout import KindLayout
 from fraud_scorer.features.settings import Settings

@@ -22,10 +22,12 @@ from typing import Any
 
 import msgspec
 
-from fraud_scorer.features.breaker import Breaker
+from fraud_scorer.breaker import Breaker
 from fraud_scorer.features.history import Read
 from fraud_scorer.features.layout import KindLayout, Layout, Table
-from fraud_scorer.features.resp import (
+from fraud_scorer.features.settings import Settings
+from fraud_scorer.features.state import Cells, Totals
+from fraud_scorer.redis.resp import (
     Connection,
     RedisAddress,
     RedisAway,
@@ -34,8 +36,6 @@ from fraud_scorer.features.resp import (
     command,
     connect,
 )
-from fraud_scorer.features.settings import Settings
-from fraud_scorer.features.state import Cells, Totals
 
 MOST_TOGETHER = 64
 """Transactions a call: Redis serves nobody else meanwhile."""

@@ -13,8 +13,8 @@ from fraud_scorer.features.history import History, MemoryHistory
 from fraud_scorer.features.layout import Layout, layout
 from fraud_scorer.features.offline import Event
 from fraud_scorer.features.online import Answer, OnlineFeatures
-from fraud_scorer.features.resp import RedisAddress
 from fraud_scorer.features.settings import Settings
+from fraud_scorer.redis.resp import RedisAddress
 
 PATIENT = Settings(
     ttl=1e6, retries=1e9, settle=0.001, redis_deadline=20.0, history_deadline=20.0, rebuilds=10_000

@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection
 
 import pytest
 
+from fraud_scorer.breaker import AFTER, Breaker
 from fraud_scorer.features import state
-from fraud_scorer.features.breaker import AFTER, Breaker
 from fraud_scorer.features.history import HistoryAway, Read
 from fraud_scorer.features.layout import KindLayout, layout
 from fraud_scorer.features.rebuild import Flown, Rebuilder

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fraud_scorer.features.resp import Connection, RedisAway, RedisError, command
+from fraud_scorer.redis.resp import Connection, RedisAway, RedisError, command
 
 REPLIES = b"+OK\r\n:42\r\n$5\r\nab\r\nc\r\n$-1\r\n$0\r\n\r\n-NOSCRIPT none\r\n"
 
