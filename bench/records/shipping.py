@@ -1,101 +1,85 @@
-"""How fast records get from the spool into Postgres, and how fast they are found there.
+"""How fast records get from the spool into Postgres.
 
 Postgres keeps its promises here: it waits for the disk, and has the checkpoints that come of it.
-An answer is three rows: a transaction, a prediction and an audit entry, with six indexes.
+A record (an answer) is three rows: a transaction, a prediction and an audit entry, with seven
+indexes in all.
 """
 
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-import psycopg
-
-from bench.records import appending
-from fraud_scorer.ledger import lookups, partitions
-from fraud_scorer.ledger.database import Connection, Database
-from fraud_scorer.ledger.migrate import migrate
+from bench.records import material
+from fraud_scorer.ledger.database import Database
 from fraud_scorer.ledger.shipper import Shipper, Shipping
 from fraud_scorer.ledger.spool import Spool
-from tests.cluster.progress import step
-from tests.support.postgres import PostgresServer, serve
+from tests.cluster.progress import say, step
 
-ROWS_AN_ANSWER = 3
 ROUND = 100_000
-LOOK_UPS = 300
 
 
 @dataclass(frozen=True)
 class Shipped:
-    """Rows a second; milliseconds."""
+    """Rates are of records (answers) a second."""
 
-    rows: int
-    bursts: list[float]
-    """Of each round, from the first step of the shipper to the last commit."""
+    loaded: int
+    """Records that were there before."""
+    gigabytes: float
+    """Of the database, in the end."""
+    records: int
+    appended: float
+    """Into the spool, as fast as one process can: what a burst may be."""
+    rounds: list[float]
+    """Each from the first step of the shipper to the last commit."""
     sustained: float
-    """Over all rounds, with the time that checkpoints and the making of records take off."""
-    transaction_p99: float
-    history_p99: float
+    """Over all rounds, with what checkpoints take off."""
     processor: float
-    """Microseconds of processor time an answer, of the shipper alone."""
+    """Microseconds of processor time a record, of the shipper alone."""
     backend: float
     """The same, of the Postgres process that serves it; both work in turns."""
 
 
-@contextmanager
-def postgres() -> Iterator[Database]:
-    """A server with a migrated database, gone afterwards."""
-    settings = {
-        "fsync": "on", "synchronous_commit": "on", "full_page_writes": "on",
-        "shared_buffers": "1GB", "max_wal_size": "8GB", "wal_compression": "on",
-    }  # fmt: skip
-    for server in serve(**settings):
-        yield _migrated(server)
-
-
-def _migrated(server: PostgresServer) -> Database:
-    with psycopg.connect(server.dsn(), autocommit=True) as connection:
-        migrate(connection, None)
-        partitions.make(connection, partitions.months_ahead(datetime.now(UTC)))
-    return Database(server.dsn(), name="bench", patience=60)
-
-
-def measure(database: Database, folder: Path, answers: int) -> Shipped:
-    """Ship that many answers, then look some of them up."""
-    bursts: list[float] = []
-    spent = processor = backend = 0.0
-    number = 0
-    while number < answers:
-        spool = Spool(folder / f"spool-{number}", 8 << 30)
-        with step(f"recording {number:,} to {number + ROUND:,}"):
-            one = appending.writer(spool)
-            for at in range(number, number + ROUND):
-                one.record(*appending.answer(at, explained=at % 20 == 0))
-            one.close()
-        with step("shipping"):
+def measure(database: Database, folder: Path, loaded: int, records: int) -> Shipped:
+    """Ship so many on top of those that are there."""
+    rounds: list[float] = []
+    appending = shipping = processor = backend = 0.0
+    for number in range(loaded, loaded + records, ROUND):
+        spool = Spool(folder / f"spool-{number}", material.SPOOL_BYTES)
+        with step(f"recording and shipping {number - loaded + ROUND:,} of {records:,}"):
+            appending += _append(spool, number)
             seconds, own, theirs = _ship(spool, database)
         shutil.rmtree(spool.folder)
-        number += ROUND
-        spent, processor, backend = spent + seconds, processor + own, backend + theirs
-        bursts.append(ROUND * ROWS_AN_ANSWER / seconds)
-    with database.connect() as connection:
-        connection.execute("ANALYZE")
-        return Shipped(
-            rows=number * ROWS_AN_ANSWER,
-            bursts=bursts,
-            sustained=number * ROWS_AN_ANSWER / spent,
-            transaction_p99=_p99(connection, number, _transaction),
-            history_p99=_p99(connection, number, _history),
-            processor=processor / number * 1e6,
-            backend=backend / number * 1e6,
-        )
+        shipping, processor, backend = shipping + seconds, processor + own, backend + theirs
+        rounds.append(ROUND / seconds)
+        say(f"   {rounds[-1]:,.0f} records a second")
+    done = ROUND * len(rounds)
+    return Shipped(
+        loaded=loaded,
+        gigabytes=_size(database),
+        records=done,
+        appended=done / appending,
+        rounds=rounds,
+        sustained=done / shipping,
+        processor=processor / done * 1e6,
+        backend=backend / done * 1e6,
+    )
+
+
+def _append(spool: Spool, first: int) -> float:
+    """Seconds that recording took."""
+    numbers = range(first, first + ROUND)
+    made = [material.answer(one, explained=one % 20 == 0) for one in numbers]
+    one = material.writer(spool)
+    began = time.perf_counter()
+    for entry, personal in made:
+        one.record(entry, personal)
+    took = time.perf_counter() - began
+    one.close()
+    return took
 
 
 def _ship(spool: Spool, database: Database) -> tuple[float, float, float]:
@@ -117,21 +101,8 @@ def _processor_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _p99(connection: Connection, answers: int, look: Callable[[Connection, int], object]) -> float:
-    """Of look-ups at random, each logged and committed."""
-    chosen = random.Random(5)
-    took = []
-    for _ in range(LOOK_UPS):
-        number = chosen.randrange(answers)
-        began = time.perf_counter()
-        look(connection, number)
-        took.append(time.perf_counter() - began)
-    return sorted(took)[int(len(took) * 0.99)] * 1000
-
-
-def _transaction(connection: Connection, number: int) -> object:
-    return lookups.transaction(connection, f"tx-{number:012}", principal="bench")
-
-
-def _history(connection: Connection, number: int) -> object:
-    return lookups.history(connection, f"c-{number % 50_000}", principal="bench", limit=100)
+def _size(database: Database) -> float:
+    with database.connect() as connection:
+        row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
+    assert row is not None
+    return float(row[0]) / 1e9

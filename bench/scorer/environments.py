@@ -27,16 +27,16 @@ class NotInstallableError(Exception):
     """A peer cannot be had on this machine; the message is the installer's."""
 
 
-def environment(name: str) -> Path:
+def environment(name: str, pins: Path = PINS) -> Path:
     """The folder with the peer's commands. Raises NotInstallableError."""
-    home = cache_folder() / "bench-peers" / name
-    key = hashlib.sha256(sys.version.encode() + _pins(name).read_bytes()).hexdigest()
+    home, pinned = cache_folder() / "bench-peers" / name, pins / f"{name}.txt"
+    key = hashlib.sha256(sys.version.encode() + pinned.read_bytes()).hexdigest()
     home.parent.mkdir(parents=True, exist_ok=True)
     with only_one(home.with_suffix(".lock"), f"the environment of {name}"):
         made_from = home / _MADE_FROM
         if not made_from.exists() or made_from.read_text() != key:
             with step(f"installing {name} from its pins"):
-                _install(name, home)
+                _install(pinned, home)
             made_from.write_text(key)
     return home / "bin"
 
@@ -51,16 +51,12 @@ def variables(commands: Path | None = None) -> dict[str, str]:
     return plain
 
 
-def _pins(name: str) -> Path:
-    return PINS / f"{name}.txt"
-
-
-def _install(name: str, home: Path) -> None:
+def _install(pinned: Path, home: Path) -> None:
     shutil.rmtree(home, ignore_errors=True)
     uv = str(Path(sys.executable).with_name("uv"))
     for command in (
         [uv, "venv", "--quiet", "--python", sys.executable, str(home)],
-        [uv, "pip", "install", "--quiet", "--python", str(home), "--requirement", str(_pins(name))],
+        [uv, "pip", "install", "--quiet", "--python", str(home), "--requirement", str(pinned)],
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:

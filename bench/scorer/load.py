@@ -15,6 +15,8 @@ from bench.scorer.environments import variables
 
 DEADLINE_MS = 1000
 """An answer that comes later is not counted as a good one."""
+NUMBER = "????????????"
+"""Stands in a request for a number that no other request has, of this run or another."""
 
 
 @dataclass(frozen=True)

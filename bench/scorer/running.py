@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,17 +53,21 @@ class Running:
     def memory_mb(self) -> tuple[float, float]:
         """(of all its processes, shared pages divided among them; of the largest, all it maps)"""
         shares, largest = 0.0, 0.0
-        for pid in _family(self.process.pid):
+        for pid in family(self.process.pid):
             with suppress(OSError):
                 sizes = _kilobytes(Path(f"/proc/{pid}/smaps_rollup").read_text())
                 shares += sizes["Pss"] / 1000
                 largest = max(largest, sizes["Rss"] / 1000)
         return shares, largest
 
-    def cpu_seconds(self) -> float:
-        """Of all its processes so far."""
+    def family(self) -> list[int]:
+        """All its processes."""
+        return family(self.process.pid)
+
+    def cpu_seconds(self, without: Collection[int] = ()) -> float:
+        """Of all its processes so far, or of all but some."""
         total = 0
-        for pid in _family(self.process.pid):
+        for pid in set(self.family()).difference(without):
             with suppress(OSError):
                 after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
                 total += int(after_name[11]) + int(after_name[12])
@@ -153,18 +157,18 @@ def _request(port: int, method: str, path: str, content: bytes | None = None) ->
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """SIGTERM, a while later SIGKILL, for it and all that it started."""
-    family = _family(process.pid)
+    everyone = family(process.pid)
     process.terminate()
     with suppress(subprocess.TimeoutExpired):
         process.wait(8)
-    for pid in family:
+    for pid in everyone:
         if process.returncode is None or pid != process.pid:
             with suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
     process.wait()
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
     """A process and all that descend from it."""
     found = [pid]
     for one in found:

@@ -77,6 +77,12 @@ class PostgresServer:
                 raise AssertionError(f"Postgres did not start:\n{self.log()[-4000:]}")
             time.sleep(0.02)
 
+    @property
+    def pid(self) -> int:
+        """Of the running server."""
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """End it: by default at once but in order (a fast shutdown); SIGQUIT is a crash."""
         if self._process is None:
@@ -89,6 +95,12 @@ class PostgresServer:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(_PATIENCE)
         self._process = None
+
+    def restart(self, **settings: str) -> None:
+        """Stop it in order, and start it with some settings changed."""
+        self.stop()
+        self._settings |= settings
+        self.start()
 
     def freeze(self) -> None:
         """Let it answer nothing while its connections stay open."""

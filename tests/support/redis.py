@@ -61,6 +61,12 @@ class RedisServer:
                 raise AssertionError(f"Redis did not start:\n{(self.folder / 'log').read_text()}")
             time.sleep(0.01)
 
+    @property
+    def pid(self) -> int:
+        """Of the running server."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """Gone, with all that it had."""
         if self._process is not None:

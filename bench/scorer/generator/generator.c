@@ -6,7 +6,8 @@
  * "drop", a request that finds every connection busy is not sent but counted: overload.
  *
  * generator PORT REQUESTS CONNECTIONS WARMUP SECONDS RATE wait|drop DEADLINE_MS
- * REQUESTS is a file of whole HTTP requests, each behind its length (uint32, little-endian).
+ * REQUESTS is a file of whole HTTP requests, each behind its length (uint32, little-endian). Where
+ * one has twelve question marks in a row, it is sent with a number there that no other request had.
  * Prints one JSON object. What was answered in the warm-up or too late counts in "all" only.
  */
 #define _GNU_SOURCE
@@ -29,10 +30,11 @@
 #define EVENTS 256
 #define SECOND 1000000000ull
 #define DRAIN (2 * SECOND)
+#define NUMBER "????????????"
 #define STEPS 64 /* of the histogram, between one power of two and the next */
 
 typedef struct {
-    const char *text;
+    char *text, *number; /* where its own number goes, if it has one */
     uint32_t size;
 } request;
 
@@ -53,6 +55,7 @@ static struct {
     size_t idle_first, idle_count;
     request *requests;
     size_t n_requests, next_request;
+    uint64_t number; /* counts on from the time, so that runs share none */
     uint64_t began, ends; /* of what is measured */
     uint64_t deadline;
 } g;
@@ -149,8 +152,14 @@ static void reopen(connection *c) {
     open_connection(c);
 }
 
+static void give_number(const request *r) {
+    uint64_t rest = g.number++;
+    for (size_t at = sizeof NUMBER - 1; at--; rest /= 10) r->number[at] = (char)('0' + rest % 10);
+}
+
 static void send_next(connection *c, uint64_t due) {
     const request *r = g.requests + g.next_request;
+    if (r->number) give_number(r);
     g.next_request = (g.next_request + 1) % g.n_requests;
     c->due = due;
     c->busy = 1;
@@ -280,6 +289,7 @@ static void read_requests(const char *path) {
         r->text = text + at + 4;
         at += 4 + r->size;
         if (at > size) fail("a request is cut off");
+        r->number = memmem(r->text, r->size, NUMBER, sizeof NUMBER - 1);
     }
     if (!g.n_requests) fail("no requests");
 }
@@ -311,6 +321,7 @@ int main(int argc, char **argv) {
     prctl(PR_SET_TIMERSLACK, 1ul, 0, 0, 0);
     g.port = atoi(argv[1]);
     read_requests(argv[2]);
+    g.number = clock_of(CLOCK_REALTIME) / 10000; /* of 10 us: nobody sends faster for long */
     g.connections = strtoul(argv[3], NULL, 10);
     g.all = calloc(g.connections, sizeof *g.all);
     g.idle = calloc(g.connections, sizeof *g.idle);

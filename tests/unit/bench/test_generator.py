@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socketserver
 import threading
 from collections import Counter
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.scorer.load import Cores, Generator, LoadError, write_requests
+from bench.scorer.load import NUMBER, Cores, Generator, LoadError, write_requests
 from bench.scorer.running import free_ports
 
 pytestmark = pytest.mark.slow
@@ -90,6 +91,15 @@ def test_distinct_requests_in_turn(tool: Generator, requests: Path) -> None:
     assert served.connections == 1
     assert served.bodies == [b'{"number":%d}' % (n % 7) for n in range(len(served.bodies))]
     assert load.rate == pytest.approx(load.answered / SPANS[1], rel=1e-3)
+
+
+def test_every_request_has_a_number_of_its_own(tool: Generator, tmp_path: Path) -> None:
+    path = write_requests(tmp_path / "r", "/score", [{"id": f"tx-{NUMBER}"}, {"id": f"a{NUMBER}"}])
+    with serving(lambda _: plain("200 OK")) as (port, served):
+        for _ in range(2):
+            assert tool.closed(port, path, connections=3, spans=SPANS).clean
+    numbers = [re.fullmatch(rb'{"id":"(?:tx-|a)(\d{12})"}', body) for body in served.bodies]
+    assert len({one[1] for one in numbers if one}) == len(served.bodies) > 4
 
 
 def test_statuses_are_told_apart_and_only_good_ones_are_goodput(
