@@ -118,7 +118,6 @@ def _show(options: argparse.Namespace) -> int:
     with records.database(options, "audit show").connect() as connection:
         known = lookups.transaction(connection, options.transaction_id, principal=options.by)
         if options.archive:
-            there = {(one.chain, one.sequence) for one in known.answers}
             old = old_records.transaction(
                 connection,
                 records.archive(options),
@@ -127,8 +126,7 @@ def _show(options: argparse.Namespace) -> int:
                 around=options.around,
                 principal=options.by,
             )
-            more = tuple(one for one in old if (one.chain, one.sequence) not in there)
-            known = msgspec.structs.replace(known, answers=(*more, *known.answers))
+            known = lookups.with_archived(known, old)
     if not known.answers and not known.labels:
         return fail(
             f"nothing is known of {options.transaction_id!r}; what is older than Postgres keeps is"

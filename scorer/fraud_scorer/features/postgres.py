@@ -7,8 +7,6 @@ transaction recorded twice counts once, by its id.
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,6 +17,7 @@ import msgspec
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from fraud_scorer import line
 from fraud_scorer.features.events import MOST, member
 from fraud_scorer.features.history import HistoryAway, Read, first_bucket, newest
 from fraud_scorer.features.layout import KindLayout, Table
@@ -141,8 +140,7 @@ class PostgresHistory:
 async def _asked(
     connection: Connection, statement: str, arguments: Sequence[Any], end: float
 ) -> Any:
-    """The one row. A connection that gives none in time is cut, not waited for: to cancel a
-    statement would take another connection to a server that does not answer."""
+    """The one row. A connection that gives none in time is cut, not waited for."""
     loop = asyncio.get_running_loop()
     asked = loop.create_task(_fetch(connection, statement, arguments))
     answered = False
@@ -170,26 +168,13 @@ async def _fetch(connection: Connection, statement: str, arguments: Sequence[Any
 
 
 def _quiet(connection: Connection) -> bool:
-    """Whether the server has said nothing since, such as that it is going."""
-    with _line(connection) as line:
-        try:
-            line.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-    return False
+    with line.of(connection) as found:
+        return line.quiet(found)
 
 
 def _cut(connection: Connection) -> None:
-    """End it as if the server had: what waits for it fails at once."""
-    with suppress(OSError, psycopg.Error), _line(connection) as line:
-        line.shutdown(socket.SHUT_RDWR)
-
-
-def _line(connection: Connection) -> socket.socket:
-    """Its socket, under a number of our own."""
-    return socket.socket(fileno=os.dup(connection.fileno()))
+    with suppress(psycopg.Error), line.of(connection) as found:  # or it is closed already
+        line.cut(found)
 
 
 def _statement(kind: KindLayout, names: Names) -> str:

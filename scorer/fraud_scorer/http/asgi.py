@@ -40,13 +40,15 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a handler gets. Header names are in lower case; the last of several equal ones wins.
-    `parameters` are what the path has in the places of the route's template."""
+    `parameters` are what the path has in the places of the route's template; `query` is what comes
+    after it, as it was sent."""
 
     method: str
     path: str
     headers: Mapping[bytes, bytes]
     receive: Receive
     parameters: Mapping[str, str] = field(default_factory=dict)
+    query: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,8 @@ class Application:
     ) -> Response:
         parameters = found.parameters if found else {}
         headers = dict(scope["headers"])
-        request = Request(scope["method"], scope["path"], headers, receive, parameters)
+        query = scope["query_string"].decode("latin-1")
+        request = Request(scope["method"], scope["path"], headers, receive, parameters, query)
         try:
             return await self._dispatch(found, request)
         except Exception as error:

@@ -18,17 +18,18 @@ from fraud_scorer.http.health import Health
 from fraud_scorer.http.limits import Limits
 from fraud_scorer.http.oip import description as oip
 from fraud_scorer.http.operations import WITH_BODY, Schema, content, operation, ref
+from fraud_scorer.http.records import description as recorded
 from fraud_scorer.pipeline.envelope import ScoreAnswer, ScoreRequest
 from fraud_scorer.problem import ProblemDocument
 
 _TYPES = (ScoreRequest, ScoreAnswer, Health, ProblemDocument, ItemProblem)
 
 
-def describe(manifest: Manifest, limits: Limits) -> dict[str, Any]:
-    """The document, for a service that answers with this model."""
-    _, schemas = msgspec.json.schema_components(
-        (*_TYPES, *oip.TYPES), ref_template="#/components/schemas/{name}"
-    )
+def describe(manifest: Manifest, limits: Limits, *, records: bool = False) -> dict[str, Any]:
+    """The document, for a service that answers with this model, and about `records` where it has
+    these."""
+    types = (*_TYPES, *oip.TYPES, *(recorded.TYPES if records else ()))
+    _, schemas = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     schemas["ScoreRequest"]["properties"]["features"] = _features(manifest)
     return {
         "openapi": "3.1.0",
@@ -41,6 +42,7 @@ def describe(manifest: Manifest, limits: Limits) -> dict[str, Any]:
             "/v1/score": {"post": _score(manifest)},
             "/v1/score/batch": {"post": _batch(manifest, limits)},
             **oip.paths(manifest),
+            **(recorded.paths(limits) if records else {}),
             "/health": {"get": _health()},
             "/openapi.json": {"get": _openapi()},
             "/": {"get": _page()},

@@ -44,16 +44,19 @@ def operation(
     body: Mapping[str, Any] | None = None,
     problems: Iterable[str] = WITHOUT_BODY,
     problem: Mapping[str, Any] | None = None,
+    said: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """An operation. `answer` and `body` are contents by media type; so is `problem`, where it is
-    not the common document."""
+    not the common document; `said` is what a problem means here, where it means something of its
+    own."""
+    meaning = {**_PROBLEMS, **(said or {})}
     what = problem or content(ref("ProblemDocument"), MEDIA_TYPE)
     described: dict[str, Any] = {
         "operationId": name,
         "summary": summary,
         "responses": {
             "200": {"description": "OK", "content": dict(answer)},
-            **{status: {"description": _PROBLEMS[status], "content": what} for status in problems},
+            **{status: {"description": meaning[status], "content": what} for status in problems},
         },
     }
     if body is not None:

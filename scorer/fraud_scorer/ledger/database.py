@@ -3,22 +3,21 @@
 Where to connect is a connection string, or a mounted Secret with the keys that CloudNativePG
 writes. A Secret is read anew at each connection, so that a rotated password needs no restart.
 
-A server that hangs (frozen, or behind a network that swallows packets) keeps its sockets open, so
-that no time-out of libpq's or of the server's ends a wait. `deadline` does.
+No time-out of libpq's or of the server's ends the wait for a server that hangs: `deadline` does.
 """
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from fraud_scorer import line
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -101,9 +100,8 @@ def from_option(text: str, *, name: str, patience: float = 10.0) -> Database:
 @contextmanager
 def deadline(connection: Connection, seconds: float) -> Iterator[None]:
     """Cut the connection after so long; what waits for it then fails as if the server had died."""
-    # A second descriptor of the same socket: the first may be closed, and its number be another's.
-    with socket.socket(fileno=os.dup(connection.fileno())) as line:
-        timer = threading.Timer(seconds, _cut, [line])
+    with line.of(connection) as found:
+        timer = threading.Timer(seconds, line.cut, [found])
         timer.daemon = True
         timer.start()
         try:
@@ -111,11 +109,6 @@ def deadline(connection: Connection, seconds: float) -> Iterator[None]:
         finally:
             timer.cancel()
             timer.join()
-
-
-def _cut(line: socket.socket) -> None:
-    with suppress(OSError):  # it may be down already
-        line.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ does not replace an earlier one; the same one, sent again, is there once.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from fraud_scorer.ledger.database import Connection
-from fraud_scorer.ledger.rows import text
+from fraud_scorer.ledger.rows import column, text
 
 _ARRIVING = "CREATE TEMPORARY TABLE arriving_labels (LIKE labels INCLUDING DEFAULTS) ON COMMIT DROP"
 _COPY = (
@@ -74,6 +74,17 @@ def add(connection: Connection, labels: Iterable[Label], *, by: str) -> Added:
         row = connection.execute(_ADD).fetchone()
     new, unmatched = row or (0, 0)
     return Added(new, count - new, unmatched)
+
+
+def entities_of(connection: Connection, transactions: Collection[str]) -> list[tuple[str, str]]:
+    """The entities (kind and id) of these transactions, as far as Postgres knows them."""
+    if not transactions:
+        return []
+    return connection.execute(
+        "SELECT DISTINCT kind, id FROM transactions, jsonb_each_text(entities) AS one (kind, id)"
+        " WHERE transaction_id = ANY(%s)",
+        [[column(one) for one in transactions]],
+    ).fetchall()
 
 
 def check(label: Label, now: datetime) -> None:

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from fraud_scorer.ledger.database import Connection
-from fraud_scorer.ledger.entries import Answered, Entry, Shadowed, decode, decode_personal
+from fraud_scorer.ledger.entries import Answered, Shadowed, decode, decode_personal
 from fraud_scorer.ledger.labels import Label
 from fraud_scorer.ledger.rows import column
 
@@ -28,7 +28,7 @@ class Answer(Struct, frozen=True, omit_defaults=True):
 
     chain: str
     sequence: int
-    entry: Entry
+    entry: Answered | Shadowed
     personal: dict[str, Any] | None = None
     """None where the person was erased."""
     duplicate_of: str = ""
@@ -151,6 +151,14 @@ def linked(answers: Sequence[Answer]) -> tuple[Answer, ...]:
         else one
         for one in answers
     )
+
+
+def with_archived(known: Known, archived: Sequence[Answer]) -> Known:
+    """With what the archive has and Postgres has not (any more)."""
+    there = {(one.chain, one.sequence) for one in known.answers}
+    more = [one for one in archived if (one.chain, one.sequence) not in there]
+    together = sorted([*more, *known.answers], key=lambda one: one.entry.at)
+    return msgspec.structs.replace(known, answers=linked(together))
 
 
 def log(connection: Connection, principal: str, action: str, about: str, found: int) -> None:

@@ -6,7 +6,8 @@ began, and seals say from when to when their segment is, so that no others are r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -32,6 +33,15 @@ from fraud_scorer.ledger.seals import Verifier
 DAY = timedelta(days=1)
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An answer in the archive, whose personal data is still locked."""
+
+    answer: Answer
+    hash: bytes
+    locked: vault.Locked | None
+
+
 def transaction(
     connection: Connection,
     archive: Archive,
@@ -42,8 +52,18 @@ def transaction(
     within: timedelta = DAY,
     principal: str,
 ) -> list[Answer]:
-    """The answers to a transaction that were recorded `within` that of `around`. Raises StoreError,
-    DamagedFile, and SealError for a segment that nobody vouches for."""
+    """The answers to a transaction that were recorded `within` that of `around`. Raises what
+    `search` does."""
+    found = search(archive, verifier, transaction_id, around=around, within=within)
+    return unlock(connection, found, transaction_id, principal=principal)
+
+
+def search(
+    archive: Archive, verifier: Verifier, transaction_id: str, *, around: datetime,
+    within: timedelta = DAY,
+) -> list[Found]:  # fmt: skip
+    """Look, without Postgres. Raises StoreError, DamagedFile, and SealError for a segment that
+    nobody vouches for."""
     found = []
     sought = msgspec.json.encode(transaction_id)  # as it stands in the entry
     for name in _segments(archive, verifier, around - within, around + within):
@@ -51,13 +71,25 @@ def transaction(
         data = archive.segment(name)
         if sought not in data:
             continue
-        for at, line in enumerate(archives.from_lines(data)):
+        for sequence, line in enumerate(archives.from_lines(data), start=first):
             entry = decode(line.body)
             if isinstance(entry, Answered | Shadowed) and entry.transaction_id == transaction_id:
-                personal = _personal(connection, archive, name, first + at, line.hash)
-                found.append(Answer(str(name.chain), first + at, entry, personal))
-    log(connection, principal, "archived transaction", transaction_id, len(found))
+                answer = Answer(str(name.chain), sequence, entry)
+                found.append(Found(answer, line.hash, _locked(archive, name, sequence)))
     return found
+
+
+def unlock(
+    connection: Connection, found: Sequence[Found], transaction_id: str, *, principal: str
+) -> list[Answer]:
+    """What was found, with what is personal where its person was not erased; logged."""
+    with connection.transaction():
+        answers = [
+            msgspec.structs.replace(one.answer, personal=_personal(connection, one))
+            for one in found
+        ]
+        log(connection, principal, "archived transaction", transaction_id, len(answers))
+    return answers
 
 
 def _segments(
@@ -75,17 +107,19 @@ def _segments(
                 yield name
 
 
-def _personal(
-    connection: Connection, archive: Archive, name: SegmentName, sequence: int, digest: bytes
-) -> dict[str, Any] | None:
+def _locked(archive: Archive, name: SegmentName, sequence: int) -> vault.Locked | None:
     try:
         lines = vault.locked(archive.personal(name))
     except FileMissing:
         return None
-    for line in lines:
-        if line.sequence == sequence and (key := vault.key_of(connection, line)) is not None:
-            beside = vault.unlock(line, digest, key)
-            if beside is not None:
-                known: dict[str, Any] = msgspec.to_builtins(decode_personal(beside[SALT_BYTES:]))
-                return known
-    return None
+    return next((line for line in lines if line.sequence == sequence), None)
+
+
+def _personal(connection: Connection, found: Found) -> dict[str, Any] | None:
+    if found.locked is None or (key := vault.key_of(connection, found.locked)) is None:
+        return None
+    beside = vault.unlock(found.locked, found.hash, key)
+    if beside is None:
+        return None
+    known: dict[str, Any] = msgspec.to_builtins(decode_personal(beside[SALT_BYTES:]))
+    return known

@@ -1,4 +1,7 @@
-"""One connection that is kept, and given up for a while where Postgres cannot be used."""
+"""One connection that is kept, and given up for a while where Postgres cannot be used.
+
+One that the server has closed meanwhile (a restart, a fail-over) is not used, but replaced.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
+from fraud_scorer import line
 from fraud_scorer.ledger import migrate, partitions
 from fraud_scorer.ledger.database import (
     Connection,
@@ -18,7 +22,7 @@ from fraud_scorer.ledger.database import (
     explained,
 )
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 10.0
+_FIRST_PAUSE = 0.25
 _PARTITIONS_EVERY = 6 * 3600.0
 
 _log = logging.getLogger(__name__)
@@ -27,8 +31,9 @@ _log = logging.getLogger(__name__)
 class Session:
     """Postgres, for a process that uses it all the time and can wait."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, *, longest_pause: float = 10.0) -> None:
+        """`longest_pause`: seconds before it is tried again, however often it failed."""
+        self._database, self._longest_pause = database, longest_pause
         self._connection: Connection | None = None
         self._pause, self._again_at = 0.0, 0.0
         self._partitions_at: float | None = None
@@ -64,6 +69,8 @@ class Session:
             self._connection = None
 
     def _connected(self, seconds: float) -> Connection:
+        if self._connection is not None and not _quiet(self._connection):
+            self.close()
         if self._connection is None:
             self._connection = self._database.open(patience=seconds)
             with deadline(self._connection, seconds):
@@ -77,9 +84,16 @@ class Session:
 
     def _gave_up(self, error: DatabaseError) -> None:
         self.close()
-        self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
+        self._pause = min(max(self._pause * 2, _FIRST_PAUSE), self._longest_pause)
         self._again_at = time.monotonic() + self._pause
         if self.away_since is None:
             self.away_since = time.monotonic()
             log = _log.warning if isinstance(error, Unavailable) else _log.error
-            log("nothing can be delivered to Postgres", extra={"error": str(error)})
+            log("Postgres cannot be used", extra={"error": str(error)})
+
+
+def _quiet(connection: Connection) -> bool:
+    if connection.closed:
+        return False
+    with line.of(connection) as found:
+        return line.quiet(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
@@ -9,6 +10,9 @@ import pytest
 import pytest_asyncio
 from openapi_spec_validator import validate
 
+from fraud_scorer.http.limits import Limits
+from fraud_scorer.http.openapi import describe
+from fraud_scorer.registry.loaded import LoadedModel
 from tests.unit.http.support import Running
 from tests.unit.scorer.support import GOLDEN, transaction
 
@@ -37,7 +41,9 @@ async def test_every_path_in_it_answers(shared: Running, document: dict[str, Any
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             only = {
-                each["name"]: each["schema"]["enum"][0] for each in operation.get("parameters", ())
+                each["name"]: each["schema"]["enum"][0]
+                for each in operation.get("parameters", ())
+                if each["in"] == "path"
             }
             response = await shared.client.request(method, path.format(**only))
             assert response.status_code not in (404, 405)
@@ -50,6 +56,19 @@ async def test_request_and_answer_are_as_described(
     schema(document, "ScoreAnswer").validate((await shared.score(transaction())).json())
     problem = (await shared.score(transaction(currency="x"))).json()
     schema(document, "ProblemDocument").validate(problem)
+
+
+async def test_it_is_valid_with_records(model: LoadedModel) -> None:
+    document = json.loads(json.dumps(describe(model.manifest, Limits(), records=True)))
+    validate(document)
+    assert {"/v1/labels", "/v1/transactions/{id}"} <= document["paths"].keys()
+    types = document["components"]["schemas"]
+    schema(document, "Label").validate(
+        document["paths"]["/v1/labels"]["post"]["requestBody"]["content"]["application/json"][
+            "example"
+        ]
+    )
+    assert {"Known", "Answered", "Shadowed"} <= types.keys()
 
 
 @pytest.mark.parametrize(

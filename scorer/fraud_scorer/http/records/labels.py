@@ -1,0 +1,104 @@
+"""`POST /v1/labels`: what turned out to be true, one label, many, or a line each.
+
+All of a request is recorded or nothing of it; what is there already is passed over. A transaction
+that is not recorded (yet) may have labels: they are counted. With an `Idempotency-Key` the same
+request gets the same answer for a week.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from fraud_scorer.http.asgi import Handler, Request, Response
+from fraud_scorer.http.limits import Limits
+from fraud_scorer.http.records.access import RecordsAccess
+from fraud_scorer.http.records.bodies import Bodies, refused
+from fraud_scorer.http.records.refreshing import Entity, Refreshing
+from fraud_scorer.ledger import idempotency, labels
+from fraud_scorer.ledger.database import Connection
+from fraud_scorer.ledger.labels import Label, WrongLabel
+from fraud_scorer.problem import INVALID_QUERY, KEY_TAKEN, FieldError, Problem
+
+KEY_HEADER = b"idempotency-key"
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_BODIES = Bodies(Label, "labels")
+
+Principal = Callable[[Request], str]
+
+
+def add_labels(
+    access: RecordsAccess, principal: Principal, limits: Limits, refreshing: Refreshing | None
+) -> Handler:
+    """The handler."""
+
+    async def add(request: Request) -> Response:
+        by, key = principal(request), idempotency_key(request)
+        body, sent = await _BODIES.read(request, limits)
+        _check(sent)
+
+        def work(connection: Connection) -> tuple[bytes, list[Entity]]:
+            return once(connection, f"labels {by}", key, body, lambda: recorded(connection))
+
+        def recorded(connection: Connection) -> tuple[bytes, list[Entity]]:
+            added = labels.add(connection, sent, by=by)
+            about = {one.transaction_id for one in sent} if refreshing else ()
+            return msgspec.json.encode(added), labels.entities_of(connection, about)
+
+        answer, entities = await access.ask(work)
+        if refreshing is not None:
+            refreshing.want(entities)
+        return Response(answer)
+
+    return add
+
+
+def idempotency_key(request: Request) -> str:
+    """The key that the caller chose for the request, or an empty string. Raises Problem."""
+    key = request.headers.get(KEY_HEADER, b"").decode("latin-1")
+    if key and not _KEY.fullmatch(key):
+        raise Problem(
+            INVALID_QUERY,
+            "An Idempotency-Key has up to 255 visible ASCII characters, as a UUID has",
+        )
+    return key
+
+
+def once(
+    connection: Connection, scope: str, key: str, body: bytes,
+    effect: Callable[[], tuple[bytes, list[Entity]]],
+) -> tuple[bytes, list[Entity]]:  # fmt: skip
+    """The answer of `effect`, which is had once for the key, in one transaction with it. Raises
+    Problem where the key was used for another request."""
+    with connection.transaction():
+        if key:
+            claim = idempotency.claim(connection, scope, key, hashlib.sha256(body).digest())
+            if claim.state == "other":
+                raise Problem(
+                    KEY_TAKEN,
+                    "This Idempotency-Key came with another body before: take a new key for a new"
+                    " request",
+                )
+            if claim.state == "same":
+                return (claim.answer or "").encode(), []
+        answer, entities = effect()
+        if key:
+            idempotency.settle(connection, scope, key, answer.decode())
+    return answer, entities
+
+
+def _check(sent: Sequence[Label]) -> None:
+    now, errors = datetime.now(UTC), []
+    for position, one in enumerate(sent):
+        try:
+            labels.check(one, now)
+        except WrongLabel as error:
+            place = f"#/{position}" if len(sent) > 1 else "#"
+            errors.append(FieldError(f"{place}/observed_at", str(error)))
+    if errors:
+        raise refused("labels", errors)

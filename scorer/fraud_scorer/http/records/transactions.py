@@ -1,0 +1,116 @@
+"""`GET /v1/transactions/{id}`: everything known about a transaction.
+
+All times that it was answered (a second time links the first), what shadows said, the labels, and
+where in which chain each is recorded. What Postgres does not keep any more is looked for in the
+archive, where there is one and `around` says about when it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from fraud_scorer.artifact.store import StoreError
+from fraud_scorer.http.asgi import Handler, Request, Response, json_response
+from fraud_scorer.http.records.access import RecordsAccess
+from fraud_scorer.http.records.labels import Principal
+from fraud_scorer.http.records.queries import moment, number, query
+from fraud_scorer.ledger import lookups, old_records
+from fraud_scorer.ledger.archive import Archive, DamagedFile
+from fraud_scorer.ledger.database import Connection
+from fraud_scorer.ledger.lookups import Known
+from fraud_scorer.ledger.old_records import Found
+from fraud_scorer.ledger.seals import SealError, Verifier
+from fraud_scorer.problem import (
+    ARCHIVE_AWAY,
+    INVALID_QUERY,
+    NOT_FOUND,
+    OVERLOADED,
+    RETRY_AFTER,
+    Problem,
+)
+
+MOST_HOURS = 31 * 24
+_QUERY = {"around": moment, "within_hours": number(1, MOST_HOURS)}
+
+
+class OldRecords:
+    """The archive for handlers: one search at a time, and `patience` seconds for it."""
+
+    def __init__(self, archive: Archive, verifier: Verifier, *, patience: float = 30.0) -> None:
+        self._archive, self._verifier, self._patience = archive, verifier, patience
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="archive")
+        self._busy = asyncio.Lock()
+
+    async def search(self, transaction_id: str, around: datetime, hours: int) -> list[Found]:
+        """Raises Problem where the archive cannot be read, or is being searched already."""
+        if self._busy.locked():
+            raise Problem(
+                OVERLOADED, "The archive is being searched for others: ask again in a moment",
+                headers=RETRY_AFTER,
+            )  # fmt: skip
+        loop = asyncio.get_running_loop()
+        async with self._busy:
+            asked = loop.run_in_executor(self._thread, self._search, transaction_id, around, hours)
+            try:
+                return await asyncio.wait_for(asyncio.shield(asked), self._patience)
+            except TimeoutError:
+                raise Problem(
+                    ARCHIVE_AWAY,
+                    f"The archive was not searched in {self._patience:g} s: ask for a shorter time"
+                    " by within_hours, or by fraud-scorer audit show",
+                ) from None
+            except (StoreError, DamagedFile, SealError) as error:
+                raise Problem(
+                    ARCHIVE_AWAY,
+                    f"The archive cannot be read ({type(error).__name__}): fraud-scorer audit"
+                    " verify says whether it is damaged",
+                ) from error
+
+    def close(self) -> None:
+        """Search no more."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _search(self, transaction_id: str, around: datetime, hours: int) -> list[Found]:
+        return old_records.search(
+            self._archive, self._verifier, transaction_id, around=around,
+            within=timedelta(hours=hours),
+        )  # fmt: skip
+
+
+def show_transaction(
+    access: RecordsAccess, principal: Principal, old: OldRecords | None
+) -> Handler:
+    """The handler."""
+
+    async def show(request: Request) -> Response:
+        by, wanted = principal(request), request.parameters["id"]
+        asked: dict[str, Any] = query(request, _QUERY)
+        around = asked.get("around")
+        if around is not None and old is None:
+            raise Problem(INVALID_QUERY, "around: there is no archive here; ask without it")
+        if around is None and "within_hours" in asked:
+            raise Problem(INVALID_QUERY, "within_hours goes with around")
+        found: list[Found] = []
+        if around is not None and old is not None:
+            found = await old.search(wanted, around, asked.get("within_hours", 24))
+
+        def look(connection: Connection) -> Known:
+            known = lookups.transaction(connection, wanted, principal=by)
+            if around is None:
+                return known
+            archived = old_records.unlock(connection, found, wanted, principal=by)
+            return lookups.with_archived(known, archived)
+
+        known = await access.ask(look)
+        if not known.answers and not known.labels:
+            where = "in Postgres" if around is None else "in Postgres, and in the archive of then"
+            more = "; what is older is found with around=TIME" if old and around is None else ""
+            raise Problem(NOT_FOUND, f"Nothing is known of this transaction {where}{more}")
+        return json_response(msgspec.to_builtins(known))
+
+    return show
