@@ -78,6 +78,14 @@ SHADOW_DROPPED = Family(
     "counter",
     "Transactions that a shadow did not score because the process had no time for it.",
 )
+RECORDS = Family(
+    "fraud_scorer_records", "counter", "Answers, shadows' included, that were recorded."
+)
+MISSED = Family(
+    "fraud_scorer_records_missed",
+    "counter",
+    "Answers that were given, or found by a shadow, and could not be recorded.",
+)
 MODEL = Family(
     "fraud_scorer_model_info",
     "gauge",
@@ -85,7 +93,10 @@ MODEL = Family(
     ("model", "version", "digest", "revision", "role"),
 )
 
-FAMILIES = (REQUESTS, LATENCY, IN_FLIGHT, SHED, ITEMS, DEGRADED, SHADOW_DROPPED, MODEL)
+FAMILIES = (
+    *(REQUESTS, LATENCY, IN_FLIGHT, SHED, ITEMS, DEGRADED, SHADOW_DROPPED),
+    *(RECORDS, MISSED, MODEL),
+)
 """What is shown as it is counted; the rest is in `tally`."""
 
 
@@ -99,6 +110,8 @@ class Metrics:
         self._cells = slot.cells
         self._in_flight = IN_FLIGHT.cells(slot)
         self._shed = SHED.cells(slot)
+        self._recorded = RECORDS.cells(slot)
+        self._missed = MISSED.cells(slot)
         self._models: list[int] = []
         self._first: dict[tuple[Family, tuple[str, ...]], int] = {}
         self._requests: dict[tuple[str, int], tuple[int, int]] = {}
@@ -145,6 +158,14 @@ class Metrics:
     def shadow_dropped(self) -> None:
         """A shadow did not get to score a transaction."""
         self._count(SHADOW_DROPPED)
+
+    def recorded(self) -> None:
+        """An answer is in the records."""
+        self._cells[self._recorded] += 1
+
+    def missed(self) -> None:
+        """An answer could not be recorded."""
+        self._cells[self._missed] += 1
 
     def serving(self, roles: Roles) -> None:
         """These are held from now on, in these parts."""

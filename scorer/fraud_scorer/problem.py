@@ -67,6 +67,7 @@ INTERNAL = Kind("internal-error", "The service failed", 500)
 OVERLOADED = Kind("overloaded", "The service has more requests than it can answer in time", 503)
 RECORDS_AWAY = Kind("records-unavailable", "The records cannot be reached", 503)
 ARCHIVE_AWAY = Kind("archive-unavailable", "The archive cannot be read", 503)
+NOT_RECORDED = Kind("not-recorded", "The answer cannot be recorded, so none is given", 503)
 NOT_READY = Kind("not-ready", "No model is ready", 503)
 
 RETRY_AFTER = ((b"retry-after", b"1"),)

@@ -90,21 +90,33 @@ class OnlineFeatures:
 
     def ask(self, transaction: Transaction) -> asyncio.Future[Answer]:
         """Its features; from then on it counts for others."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Answer] = loop.create_future()
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+        def told(answer: Answer) -> None:
+            if not future.done():
+                future.set_result(answer)
+
+        self.tell(transaction, told)
+        return future
+
+    def tell(self, transaction: Transaction, done: Callable[[Answer], None]) -> None:
+        """The same, for whoever has many: `done` gets the answer once it is there. It must not
+        raise."""
         entities = self._entities(transaction)
         if not entities:
-            future.set_result(Answer(self._values.defaults, 0.0))
-            return future
+            done(Answer(self._values.defaults, 0.0))
+            return
 
         def answered(read_at: int, totals: Sequence[Any], why: str) -> None:
             if why or not all(totals):
-                asking = _Asking(self, transaction, ask, future)
-                task = loop.create_task(asking.the_long_way(read_at, totals, why))
+                asking = _Asking(self, transaction, ask, done)
+                task = asyncio.get_running_loop().create_task(
+                    asking.the_long_way(read_at, totals, why)
+                )
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
-            elif not future.done():
-                future.set_result(self._answer(transaction, entities, totals, read_at, ()))
+            else:
+                done(self._answer(transaction, entities, totals, read_at, ()))
 
         strict = self.rebuilder is not None and self.rebuilder.breaker.closed
         ask = Ask(
@@ -112,7 +124,6 @@ class OnlineFeatures:
             How.STRICT if strict else How.LENIENT, answered,
         )  # fmt: skip
         self.redis.ask(ask)
-        return future
 
     async def refresh(self, named: Iterable[tuple[str, str]]) -> None:
         """Labels or attributes of these entities (kind and id) were recorded: take them over.
@@ -180,9 +191,9 @@ class _Asking:
 
     def __init__(
         self, online: OnlineFeatures, transaction: Transaction, ask: Ask,
-        future: asyncio.Future[Answer],
+        done: Callable[[Answer], None],
     ) -> None:  # fmt: skip
-        self._online, self._transaction, self._ask, self._future = online, transaction, ask, future
+        self._online, self._transaction, self._ask, self._done = online, transaction, ask, done
         self._accepted = online._clock()
         self._degraded: list[str] = []
 
@@ -207,10 +218,9 @@ class _Asking:
                 its or (one and self._totals(entity, one.read))
                 for entity, its, one in zip(entities, known, flown, strict=True)
             ]
-        if not self._future.done():
-            self._future.set_result(
-                self._online._answer(self._transaction, entities, known, read_at, self._degraded)
-            )
+        self._done(
+            self._online._answer(self._transaction, entities, known, read_at, self._degraded)
+        )
 
     async def _read(self, entity: Entity, its: Missing, deadline: float) -> Flown | None:
         rebuilder = self._online.rebuilder

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
-
 from fraud_scorer.http.asgi import (
     Application,
     Handler,
@@ -26,7 +24,6 @@ from fraud_scorer.http.openapi import describe
 from fraud_scorer.http.page import page
 from fraud_scorer.http.turns import Turns
 from fraud_scorer.metrics import Metrics
-from fraud_scorer.pipeline.context import Context
 from fraud_scorer.pipeline.pipeline import Pipeline
 from fraud_scorer.problem import OVERLOADED, Problem
 
@@ -43,7 +40,8 @@ def api(pipeline: Pipeline, metrics: Metrics, limits: Limits, lag: Lag) -> Appli
         body = await read_body(request, limit=limits.body_bytes, seconds=limits.body_seconds)
         lag.check()
         pipeline.arrived(context)
-        return json_response(pipeline.answer(context, body))
+        answer = pipeline.answer(context, body)
+        return Response(answer if isinstance(answer, bytes) else await answer.wait())
 
     async def health(_: Request) -> Response:
         named = None if pipeline.answers_without_model else pipeline.active_model().named
@@ -71,15 +69,12 @@ def hot_route(
 ) -> HotRoute:
     """What the protocol answers of it without asking the application."""
 
-    def answer(context: Context, body: bytes) -> bytes:
-        return msgspec.json.encode(pipeline.answer(context, body))
-
     return HotRoute(
         SCORE,
         application,
         admit=pipeline.admit,
         arrived=pipeline.arrived,
-        answer=answer,
+        answer=pipeline.answer,
         observer=metrics,
         lag=lag,
         body_bytes=limits.body_bytes,

@@ -2,7 +2,8 @@
 
 They come as a JSON array or as lines (NDJSON), and the answers go out in the same form and order:
 a score, or the problem document that the transaction alone would have got, with its position. Each
-takes the whole way of a single transaction, and waits for its turn among those (see `turns`).
+takes the whole way of a single transaction, and waits for its turn among those (see `turns`). Those
+of one turn that ask a store ask it together.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from fraud_scorer.http.limits import Limits
 from fraud_scorer.http.turns import Turns
 from fraud_scorer.metrics import Metrics
 from fraud_scorer.pipeline.parse import malformed
+from fraud_scorer.pipeline.pending import Pending
 from fraud_scorer.pipeline.pipeline import Pipeline
 from fraud_scorer.problem import (
     INTERNAL,
@@ -32,6 +34,9 @@ from fraud_scorer.problem import (
 )
 
 NDJSON = "application/x-ndjson"
+
+_Item = tuple[int, bytes | Pending[bytes]]
+"""A position in the batch, and what is said there."""
 
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 _log = logging.getLogger(__name__)
@@ -53,22 +58,41 @@ class _Form(NamedTuple):
 def batch(pipeline: Pipeline, metrics: Metrics, turns: Turns, limits: Limits) -> Handler:
     """The route's handler."""
 
-    def answers(request: Request, items: Iterable[bytes | msgspec.Raw]) -> Iterator[bytes]:
+    def begun(request: Request, items: Iterable[bytes | msgspec.Raw]) -> Iterator[_Item]:
         for position, item in enumerate(items):
             try:
-                answer = pipeline.answer(pipeline.admit(request.headers), bytes(item))
-            except Problem as problem:
-                if problem.kind is OVERLOADED:
-                    metrics.turned_away()
-                yield failed(position, problem)
-            except Exception:
-                _log.exception("item %d of a batch failed", position)
-                yield failed(position, Problem(INTERNAL, "The failure was logged"))
+                context = pipeline.admit(request.headers, "batch")
+                answer = pipeline.answer(context, bytes(item))
+            except Exception as error:
+                yield position, failed(position, error)
             else:
-                metrics.item_answered(200)
-                yield msgspec.json.encode(answer)
+                if isinstance(answer, bytes):
+                    metrics.item_answered(200)
+                yield position, answer
 
-    def failed(position: int, problem: Problem) -> bytes:
+    async def answers(parts: AsyncIterator[list[_Item]]) -> AsyncIterator[list[bytes]]:
+        async for part in parts:
+            yield [
+                answer if isinstance(answer, bytes) else await waited(position, answer)
+                for position, answer in part
+            ]
+
+    async def waited(position: int, answer: Pending[bytes]) -> bytes:
+        try:
+            document = await answer.wait()
+        except Exception as error:
+            return failed(position, error)
+        metrics.item_answered(200)
+        return document
+
+    def failed(position: int, error: Exception) -> bytes:
+        if isinstance(error, Problem):
+            problem = error
+        else:
+            _log.error("item %d of a batch failed", position, exc_info=error)
+            problem = Problem(INTERNAL, "The failure was logged")
+        if problem.kind is OVERLOADED:
+            metrics.turned_away()
         metrics.item_answered(problem.status)
         fields = msgspec.structs.asdict(problem.document)
         return msgspec.json.encode(ItemProblem(**fields, item=position))
@@ -87,7 +111,7 @@ def batch(pipeline: Pipeline, metrics: Metrics, turns: Turns, limits: Limits) ->
                 f"A batch has at most {limits.batch_items} transactions, this one has"
                 f" {len(items)}: send it in parts",
             )
-        stream = form.join(turns.slices(answers(request, items)))
+        stream = form.join(answers(turns.slices(begun(request, items))))
         return Response(content_type=kind, stream=stream)
 
     return score_batch

@@ -1,5 +1,8 @@
 """The hot route: what the protocol may answer by itself, without a task and an ASGI cycle.
 
+An answer is there at once, or pending (a store is asked first); the protocol then writes it when it
+comes, and reads nothing more of that connection until it has.
+
 The application answers the same requests in the same words; which of the two does it is the
 protocol's choice. So everything unusual about a request is left to the application, and this stays
 small enough to be fast: the header's bytes are made once a second, with the date.
@@ -24,6 +27,7 @@ from fraud_scorer.http.asgi import (
     problem_response,
 )
 from fraud_scorer.http.lag import Lag, overload
+from fraud_scorer.pipeline.pending import Pending
 from fraud_scorer.problem import OVERLOADED, Problem
 
 Header = tuple[bytes, bytes]
@@ -76,7 +80,7 @@ class KnownHeads:
 
 
 class HotRoute:
-    """One path that is answered by POST, at once."""
+    """One path that is answered by POST."""
 
     def __init__(
         self,
@@ -85,14 +89,15 @@ class HotRoute:
         *,
         admit: Callable[[Headers], Any],
         arrived: Callable[[Any], None],
-        answer: Callable[[Any, bytes], bytes],
+        answer: Callable[[Any, bytes], bytes | Pending[bytes]],
         observer: Observer,
         lag: Lag,
         body_bytes: int,
     ) -> None:
         """`admit` sees the headers and gives a context, which `arrived` is told of where the body
-        took a while; `answer` takes it and the body, and gives a JSON document. `admit` and
-        `answer` may raise Problem. A request that waited too long by `lag` is turned away."""
+        took a while; `answer` takes it and the body, and gives a JSON document, or one that is
+        pending. `admit` and `answer` may raise Problem. A request that waited too long by `lag` is
+        turned away."""
         self.path = path.encode()
         self.admit = admit
         self.arrived = arrived
@@ -116,10 +121,10 @@ class HotRoute:
         transport: asyncio.Transport,
         defaults: list[Header],
         last: bool,
-    ) -> bytes:
-        """The whole answer. `began`: when the headers were complete, by the monotonic clock.
-        `transport`: where it was asked. `defaults`: headers of the server's own. `last`: the
-        connection ends with it."""
+    ) -> bytes | Pending[bytes]:
+        """The whole answer, or a document to come that `late` makes one of. `began`: when the
+        headers were complete, by the monotonic clock. `transport`: where it was asked. `defaults`:
+        headers of the server's own. `last`: the connection ends with it."""
         if defaults is not self._defaults:
             self._prepare(defaults)
         now = time.monotonic()
@@ -130,14 +135,31 @@ class HotRoute:
         try:
             document = self._answer(context, body)
         except Exception as error:
-            response = failure(error, f"POST {self._route}")
-            if isinstance(error, Problem) and error.kind is OVERLOADED:
-                self._observer.turned_away()
-            self._observer.answered(self._route, response.status, time.monotonic() - began)
-            return rendered(response, defaults, last)
+            return self._failed(error, began, defaults, last)
+        if type(document) is not bytes:
+            return document
         self._observer.answered(self._route, 200, time.monotonic() - began)
         head = self._ok if not last else _closing(self._ok)
         return b"%b%d\r\n\r\n%b" % (head, len(document), document)
+
+    def late(
+        self, outcome: bytes | Exception, began: float, defaults: list[Header], last: bool
+    ) -> bytes:
+        """The whole answer that was pending."""
+        if defaults is not self._defaults:
+            self._prepare(defaults)
+        if isinstance(outcome, Exception):
+            return self._failed(outcome, began, defaults, last)
+        self._observer.answered(self._route, 200, time.monotonic() - began)
+        head = self._ok if not last else _closing(self._ok)
+        return b"%b%d\r\n\r\n%b" % (head, len(outcome), outcome)
+
+    def _failed(self, error: Exception, began: float, defaults: list[Header], last: bool) -> bytes:
+        response = failure(error, f"POST {self._route}")
+        if isinstance(error, Problem) and error.kind is OVERLOADED:
+            self._observer.turned_away()
+        self._observer.answered(self._route, response.status, time.monotonic() - began)
+        return rendered(response, defaults, last)
 
     def unanswered(self, status: int, began: float) -> None:
         """A request whose body never came whole."""

@@ -1,16 +1,18 @@
 """uvicorn's HTTP protocol, with one decision, limits and refusals of our own added.
 
-The decision: a plain POST of the hot route is answered here, at once, when nothing on this
-connection waits for an answer. Everything else is ASGI: other paths, other methods, whatever is
-unusual about a request (HTTP/1.0, chunks, Expect, an odd media type), and whatever comes before the
-answer to the request ahead of it has gone out. So uvicorn's queue of answers is the only one, and
-no answer can overtake another.
+The decision: a plain POST of the hot route is answered here, when nothing on this connection waits
+for an answer. Its answer may be pending; it then has its place in uvicorn's queue like any other,
+and what comes after it is not read before it is written. Everything else is ASGI: other paths,
+other methods, whatever is unusual about a request (HTTP/1.0, chunks, Expect, an odd media type),
+and whatever comes before the answer to the request ahead of it has gone out. So uvicorn's queue of
+answers is the only one, and no answer can overtake another.
 """
 
 from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from typing import Any
 
 import httptools
@@ -19,7 +21,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from fraud_scorer.http.asgi import problem_response
 from fraud_scorer.http.connection import NEVER, ConnectionLimits, Deadline, Flow, bytes_waiting
 from fraud_scorer.http.hot import PLAIN_MEDIA, Headers, HotRoute, rendered
+from fraud_scorer.http.owed import Owed
 from fraud_scorer.http.strictness import check_fields, check_size, check_unusual, too_large
+from fraud_scorer.pipeline.pending import Pending
 from fraud_scorer.problem import BAD_HTTP, INTERNAL, REQUEST_TIMEOUT, Problem
 
 _BETWEEN, _HEAD, _BODY = range(3)
@@ -64,7 +68,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._deadline = Deadline(self.loop, self._missed)
         self._expires = NEVER
         self._waiting = 0
-        """Requests that the application has not answered yet."""
+        """Requests that are not answered yet."""
+        self._owed: Owed | None = None
+        """The answer of the hot route that is pending, where one is."""
         self._unread = b""
         """Came while too many were waiting."""
         self._farewell = b""
@@ -122,7 +128,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._answer_known(hot, data, *found)
         elif self._deaf:
             self._linger(len(data))
-        elif self._unread or len(data) > _SLICE:
+        elif self._unread or self._owed is not None or len(data) > _SLICE:
             self._unread += data
             self._read_on()
         else:
@@ -182,7 +188,11 @@ class HttpProtocol(HttpToolsProtocol):
         return bool(self._unread or (self._waiting and self._phase is _BETWEEN))
 
     def _piled_up(self) -> bool:
-        return self.flow.write_paused or self._waiting > self._limits.pipelined
+        return (
+            self._owed is not None
+            or self.flow.write_paused
+            or self._waiting > self._limits.pipelined
+        )
 
     def _feed(self, data: bytes) -> None:
         between = self._phase is _BETWEEN
@@ -195,8 +205,9 @@ class HttpProtocol(HttpToolsProtocol):
         else:
             if self._phase is not _BETWEEN:
                 self._incomplete()
-            elif not self._waiting:
-                self._deadline.move(self.loop.time() + self._limits.idle_seconds)
+            else:
+                if not self._waiting:
+                    self._deadline.move(self.loop.time() + self._limits.idle_seconds)
                 if between and self._begun == 1 and self._hot is not None and self._plain:
                     self._hot.known.learn(data, *self._plain)
 
@@ -314,16 +325,56 @@ class HttpProtocol(HttpToolsProtocol):
             self._feed(data)
             return
         self._write(hot, context, body, time.monotonic())
-        self._deadline.move(self.loop.time() + self._limits.idle_seconds)
+        if self._owed is None:
+            self._deadline.move(self.loop.time() + self._limits.idle_seconds)
 
     def _write(self, hot: HotRoute, context: Any, body: bytes, began: float) -> None:
         last = hot.application.closing or self._expires <= self.loop.time()
         transport, defaults = self.transport, self.server_state.default_headers
-        transport.write(hot.answer(context, body, began, transport, defaults, last))
+        answer = hot.answer(context, body, began, transport, defaults, last)
+        if type(answer) is not bytes:
+            self._owe(hot, answer, began)  # type: ignore[arg-type]
+            return
+        transport.write(answer)
         if last:
-            self._last = self._deaf = True
-            transport.close()
-            self._await_end()
+            self._end()
+
+    def _owe(self, hot: HotRoute, answer: Pending[bytes], began: float) -> None:
+        """Write an answer when it is there, and read nothing more before that."""
+        hot.began()
+        self._owed = Owed()
+        self.cycle = self._owed  # type: ignore[assignment]
+        self._waiting += 1
+        self._deadline.move(NEVER)
+        answer.then(partial(self._pay, hot, began))
+
+    def _pay(self, hot: HotRoute, began: float, outcome: bytes | Exception) -> None:
+        """The answer that was pending is here."""
+        hot.ended()
+        owed, self._owed = self._owed, None
+        self._waiting -= 1
+        gone = owed is None or owed.pay()
+        expired = self._expires <= self.loop.time() and not self.pipeline
+        last = hot.application.closing or expired
+        answer = hot.late(outcome, began, self.server_state.default_headers, last)
+        if gone or self.transport.is_closing():
+            return
+        self.transport.write(answer)
+        if last:
+            self._end()
+            return
+        if self.pipeline:
+            self.flow.resume_reading()
+            self._start_asgi_task(*self.pipeline.pop())
+        self._go_on()
+
+    def _end(self) -> None:
+        """What was just written is the last."""
+        self._last = self._deaf = True
+        self._unread = b""
+        self.pipeline.clear()
+        self.transport.close()
+        self._await_end()
 
     def _leave_to_application(self, fields: dict[bytes, bytes]) -> None:
         """Let uvicorn make an ASGI cycle of it, to be answered when its turn comes."""
@@ -350,6 +401,10 @@ class HttpProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             self._await_end()
             return
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """An answer has gone out: on to what comes after it."""
         if self._farewell and not self._waiting:
             self._part()
         elif not self._deaf:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from fraud_scorer.artifact.manifest import Value
@@ -39,10 +38,9 @@ def compute(model: LoadedModel, rows: Sequence[dict[str, Value]], seconds: float
     score, explain = model.model.score_one, model.model.explain
     batches = [ready[i : i + _BATCH] for i in range(0, len(ready), _BATCH)]
     pipeline, bodies = _pipeline(model), [body(row, i) for i, row in enumerate(rows)]
-    encode = msgspec.json.encode
 
     def whole(request: bytes) -> None:
-        encode(pipeline.answer(pipeline.admit({}), request))
+        pipeline.answer(pipeline.admit({}), request)
 
     explained: float | None = None
     if model.explains:

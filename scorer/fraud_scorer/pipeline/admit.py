@@ -15,11 +15,14 @@ ANONYMOUS = "anonymous"
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
-def admit(headers: Mapping[bytes, bytes], *, now: float, patience: float) -> Context:
-    """The context of a request that came at `now` and is worth answering for `patience` seconds."""
+def admit(
+    headers: Mapping[bytes, bytes], *, now: float, patience: float, route: str = "score"
+) -> Context:
+    """The context of a request that came at `now`, on that way, and is worth answering for
+    `patience` seconds."""
     traceparent = ""
     if b"traceparent" in headers:
         given = headers[b"traceparent"].decode("latin-1")
         if _TRACEPARENT.fullmatch(given):  # Trace Context demands that any other is dropped
             traceparent = given
-    return Context(ANONYMOUS, received=now, deadline=now + patience, traceparent=traceparent)
+    return Context(ANONYMOUS, now, now + patience, traceparent, route)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import Future
 from dataclasses import dataclass, field
 
 
@@ -16,5 +17,11 @@ class Context:
     """When nobody waits for the answer any more."""
     traceparent: str = ""
     """The caller's trace (W3C Trace Context), or an empty string."""
+    route: str = "score"
+    """The way that it came in: score, batch or infer."""
     degraded: list[str] = field(default_factory=list)
     """What this answer had to do without."""
+    asked: float = 0.0
+    """When stores were asked about it; 0 where none is."""
+    recorded: Future[None] | None = None
+    """What the answer waits for once it is recorded, where there is something."""

@@ -46,7 +46,10 @@ class ScoreRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ]
     features: Annotated[
         dict[str, float | str | None],
-        Meta(description="The model's inputs by name: exactly those that its manifest names."),
+        Meta(
+            description="The model's inputs by name: exactly those that its manifest names as the"
+            " request's."
+        ),
     ]
 
 
@@ -79,6 +82,14 @@ class ScoreAnswer(Struct, frozen=True, kw_only=True):
         Meta(description="The probability of fraud; null where no model could be had."),
     ]
     decision: Decision
+    decided_by: Annotated[
+        str,
+        Meta(
+            description="What made the decision: `threshold.decline`, `threshold.review`,"
+            " `below_thresholds`; `list.deny.KIND`, `list.allow.KIND`, `random_approval`; or"
+            " `unavailable`, where no model could be had."
+        ),
+    ]
     reasons: Annotated[
         tuple[Reason, ...],
         Meta(
@@ -100,6 +111,9 @@ class ScoreAnswer(Struct, frozen=True, kw_only=True):
         Meta(
             description="What the answer had to do without; mostly nothing. `model`: the one that"
             " should answer cannot be had: another stood in, or the decision is the declared one."
+            " `features.redis`, `features.postgres`, `features.defaults`: of kept features,"
+            " docs/features.md. `records`: the answer is not in the records. `idempotency`: nobody"
+            " knows whether the transaction was answered before."
         ),
     ]
     timing_ms: Timing

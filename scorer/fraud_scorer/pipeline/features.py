@@ -1,15 +1,20 @@
-"""Stage three: the model's inputs, in its order, out of what the request brought.
-
-So far all features come in the request; those kept in windows will come in here.
-"""
+"""Stage three: the model's inputs, in its order, out of what the request brought and what is kept
+of its entities."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from fraud_scorer.features.online import Answer
 from fraud_scorer.pipeline.envelope import ScoreRequest
 from fraud_scorer.registry.inputs import Row
 from fraud_scorer.registry.loaded import LoadedModel
 
+Known = Mapping[str, Answer]
+"""What is kept, by the layout in which it is kept (`LoadedModel.layout_key`)."""
 
-def features(request: ScoreRequest, model: LoadedModel) -> Row:
-    """The row to be scored. Raises Problem, naming every feature at fault."""
-    return model.inputs.row(request.features)
+
+def features(request: ScoreRequest, model: LoadedModel, known: Answer | None = None) -> Row:
+    """The row to be scored; what is not known has the population's values. Raises Problem, naming
+    every feature at fault."""
+    return model.inputs.row(request.features, None if known is None else known.values)

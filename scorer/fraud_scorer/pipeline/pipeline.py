@@ -10,55 +10,45 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+import msgspec
+
+from fraud_scorer.features.online import WITH_DEFAULTS
 from fraud_scorer.metrics import Metrics
+from fraud_scorer.pipeline import record
 from fraud_scorer.pipeline.admit import admit
+from fraud_scorer.pipeline.asking import Asking
 from fraud_scorer.pipeline.context import Context
-from fraud_scorer.pipeline.decide import decide
+from fraud_scorer.pipeline.decide import BY_SCORE, UNAVAILABLE, decide
 from fraud_scorer.pipeline.envelope import ScoreAnswer, ScoreRequest, Timing
-from fraud_scorer.pipeline.features import features
+from fraud_scorer.pipeline.features import Known, features
 from fraud_scorer.pipeline.ids import new_id
 from fraud_scorer.pipeline.parse import parse
-from fraud_scorer.pipeline.record import record
+from fraud_scorer.pipeline.parts import Parts, Scorer, Trial, parts
+from fraud_scorer.pipeline.pending import Pending
+from fraud_scorer.pipeline.record import NotRecorded
 from fraud_scorer.pipeline.score import NoProbability, Unscorable, reasons, score
 from fraud_scorer.pipeline.shadow import Shadow
+from fraud_scorer.pipeline.stages import PLAIN, Stages
 from fraud_scorer.problem import NOT_FOUND, NOT_READY, OVERLOADED, RETRY_AFTER, Problem
 from fraud_scorer.registry.loaded import LoadedModel
-from fraud_scorer.registry.registry import ModelRegistry, Role, Roles
-from fraud_scorer.registry.share import Share
-from fraud_scorer.tally import Tally
+from fraud_scorer.registry.registry import ModelRegistry, Roles
 
 MODEL = "model"
 """What an answer had to do without where another model stood in, or none was there."""
 
-_UNAVAILABLE = "unavailable"
-
-
-@dataclass(frozen=True, slots=True)
-class _Scorer:
-    """A model in its part."""
-
-    model: LoadedModel
-    role: Role
-    tally: Tally
-    stands_in: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Trial:
-    """A candidate: with a share, or as a shadow."""
-
-    candidate: _Scorer
-    share: Share | None
+_NOTHING: Known = {}
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(ScoreAnswer).decode
 
 
 class Pipeline:
     """From headers and body to an answer. Every way into the service goes through it.
 
-    It never waits: an answer takes microseconds, and the server decides how many requests it lets
-    in. Used from the event loop's thread only.
+    An answer takes microseconds, and is given at once where nothing is to be waited for; where a
+    store is asked it is pending. Used from the event loop's thread only.
     """
 
     def __init__(
@@ -68,46 +58,58 @@ class Pipeline:
         *,
         patience: float,
         later: Callable[[Callable[[], None]], Any] | None = None,
+        stages: Stages = PLAIN,
     ) -> None:
         """`patience`: seconds after which an answer is worth nothing to its caller. `later` calls
         when the event loop has turned; without it there is no shadow."""
         self._metrics = metrics
         self._patience = patience
-        self._active: _Scorer | None = None
-        self._trial: _Trial | None = None
-        self._roles = Roles()
-        self._unavailable = metrics.tally("", "", _UNAVAILABLE)
+        self._stages = stages
+        self._records = stages.records
+        self._active: Scorer | None = None
+        self._trial: Trial | None = None
+        self._parts = Parts()
+        self._needs_kept = False
+        self._waits = False
+        """Whether answers are pending at first."""
+        self._unavailable = metrics.tally("", "", UNAVAILABLE)
         self._shadow = Shadow(self._shadowed, metrics.shadow_dropped, later) if later else None
         registry.watch(self._assigned)
 
-    def admit(self, headers: Mapping[bytes, bytes]) -> Context:
+    def admit(self, headers: Mapping[bytes, bytes], route: str = "score") -> Context:
         """Let a request in, before its body is read. Raises Problem."""
-        return admit(headers, now=time.monotonic(), patience=self._patience)
+        return admit(headers, now=time.monotonic(), patience=self._patience, route=route)
 
     def arrived(self, context: Context) -> None:
         """Its body took a while, and is all there now: patience counts from here."""
         context.deadline = time.monotonic() + self._patience
 
-    def answer(self, context: Context, body: bytes) -> ScoreAnswer:
-        """The answer to one transaction. Raises Problem."""
+    def answer(self, context: Context, body: bytes) -> bytes | Pending[bytes]:
+        """The answer to one transaction, as JSON. Raises Problem."""
         request = parse(body)
+        if self._waits:
+            asking = self._ask(context, request)
+            return asking.now() if asking.resolved else asking
         if self._trial is None:
-            return self._answer(self._active, context, request)
-        return self._answer_on_trial(self._trial, context, request)
+            return _encode(self._answer(self._active, context, request, _NOTHING))
+        return _encode(self._answer_on_trial(self._trial, context, request, _NOTHING))
 
     def answer_parsed(
         self, context: Context, request: ScoreRequest, *, version: str = ""
-    ) -> ScoreAnswer:
-        """The answer to a transaction that came in another form. Raises Problem.
+    ) -> ScoreAnswer | Pending[bytes]:
+        """The answer to a transaction that came in another form; one that is pending will be JSON,
+        which `read` reads. Raises Problem.
 
         Whoever asks for a version gets that one or none, and takes part in no trial.
         """
-        if version:
-            if self.active_model().version != version:
-                raise Problem(NOT_FOUND, f"Version {version} does not answer any more")
-        elif self._trial is not None:
-            return self._answer_on_trial(self._trial, context, request)
-        return self._answer(self._active, context, request)
+        if self._waits:
+            return self._ask(context, request, version)
+        return self._scored(context, request, _NOTHING, version)
+
+    @staticmethod
+    def read(document: bytes) -> ScoreAnswer:
+        """An answer that was given as JSON."""
+        return _decode(document)
 
     def active_model(self) -> LoadedModel:
         """The model that answers what is not a candidate's. Raises Problem where there is none."""
@@ -123,7 +125,7 @@ class Pipeline:
     @property
     def answers_without_model(self) -> bool:
         """Whether transactions get the decision that was declared for want of a model."""
-        return self._active is None and self._roles.when_unavailable is not None
+        return self._active is None and self._parts.when_unavailable is not None
 
     def check(self, request: ScoreRequest, model: LoadedModel) -> None:
         """Raise the Problem of a transaction that this model cannot score as it was sent."""
@@ -131,28 +133,36 @@ class Pipeline:
 
     def _assigned(self, roles: Roles) -> None:
         """Others answer from now on."""
-        self._roles = roles
         self._metrics.serving(roles)
-        parts = {
-            role: _Scorer(
-                model,
-                role,
-                self._metrics.tally(model.version, model.revision, role),
-                roles.fallback and model is roles.active,
-            )
-            for role, model in roles.named().items()
-        }
-        self._active = parts.get("last-known-good" if roles.fallback else "active")
-        candidate = parts.get("shadow") or parts.get("candidate")
-        self._trial = None
-        if candidate is not None and (roles.share is not None or roles.shadow):
-            self._trial = _Trial(candidate, roles.share)
+        self._parts = parts(roles, self._metrics)
+        self._active, self._trial = self._parts.active, self._parts.trial
+        kept = self._stages.kept
+        self._needs_kept = kept is not None and kept.follow(roles.named().values())
+        self._waits = self._needs_kept or (self._records is not None and self._records.waits)
+
+    def _ask(self, context: Context, request: ScoreRequest, version: str = "") -> Asking:
+        """Begin an answer that waits for something."""
+        asking = Asking(self._stages, self._scored, context, request, version)
+        asking.begin(needs_kept=self._needs_kept)
+        return asking
+
+    def _scored(
+        self, context: Context, request: ScoreRequest, known: Known, version: str
+    ) -> ScoreAnswer:
+        """The answer, once all is known that it needs."""
+        if version:
+            if self.active_model().version != version:
+                raise Problem(NOT_FOUND, f"Version {version} does not answer any more")
+        elif self._trial is not None:
+            return self._answer_on_trial(self._trial, context, request, known)
+        return self._answer(self._active, context, request, known)
 
     def _answer(
         self,
-        scorer: _Scorer | None,
+        scorer: Scorer | None,
         context: Context,
         request: ScoreRequest,
+        known: Known,
         prediction_id: str = "",
     ) -> ScoreAnswer:
         """The answer by that model."""
@@ -165,7 +175,11 @@ class Pipeline:
             context.degraded.append(MODEL)
 
         model = scorer.model
-        row = features(request, model)
+        kept = None
+        if model.layout is not None:
+            kept = known.get(model.layout_key)
+            context.degraded += (WITH_DEFAULTS,) if kept is None else kept.degraded
+        row = features(request, model, kept)
         ready = time.monotonic()
         try:
             probability = score(model, row)
@@ -180,43 +194,54 @@ class Pipeline:
             prediction_id=prediction_id or new_id(),
             score=probability,
             decision=decision,
+            decided_by=BY_SCORE[decision],
             reasons=why,
             model=model.named,
-            feature_age_ms=None,
+            feature_age_ms=None if kept is None else kept.age_ms,
             degraded=tuple(context.degraded),
             timing_ms=Timing(
-                features=_milliseconds(ready - began),
+                features=_milliseconds(ready - (context.asked or began)),
                 model=_milliseconds(scored - ready),
                 total=_milliseconds(time.monotonic() - context.received),
             ),
         )
+        if (records := self._records) is not None:
+            if scorer.role == "shadow":
+                records.shadowed(request, answer)
+            else:
+                values = None if kept is None else kept.values
+                answer = records.answered(context, request, values, answer, scorer.role)
         scorer.tally.decided(decision, probability, scored - ready)
         if context.degraded:
             self._metrics.degraded(context.degraded)
-        record(context, request, answer, scorer.role)
+        record.log(context, request, answer, scorer.role)
         return answer
 
     def _answer_on_trial(
-        self, trial: _Trial, context: Context, request: ScoreRequest
+        self, trial: Trial, context: Context, request: ScoreRequest, known: Known
     ) -> ScoreAnswer:
         """The answer while there is a candidate, or a shadow."""
         if trial.share is None:
-            answer = self._answer(self._active, context, request)
+            answer = self._answer(self._active, context, request, known)
             if self._shadow is not None:
-                self._shadow.copy(context, request, answer.prediction_id)
+                self._shadow.copy(context, request, known, answer.prediction_id)
             return answer
         if not trial.share.has(request.transaction_id):
-            return self._answer(self._active, context, request)
+            return self._answer(self._active, context, request, known)
+        before = tuple(context.degraded)
         try:
-            return self._answer(trial.candidate, context, request)
+            return self._answer(trial.candidate, context, request, known)
+        except NotRecorded:
+            raise
         except Exception as error:
-            answer = self._answer(self._active, context, request)
+            context.degraded[:] = before
+            answer = self._answer(self._active, context, request, known)
             _count_misfit(trial.candidate, error)
             return answer
 
     def _decided_without_model(self, context: Context, request: ScoreRequest) -> ScoreAnswer:
         """The decision that was declared for when there is no model."""
-        decision = self._roles.when_unavailable
+        decision = self._parts.when_unavailable
         if decision is None:
             raise _no_model()
         context.degraded.append(MODEL)
@@ -224,6 +249,7 @@ class Pipeline:
             prediction_id=new_id(),
             score=None,
             decision=decision,
+            decided_by=UNAVAILABLE,
             reasons=(),
             model=None,
             feature_age_ms=None,
@@ -234,24 +260,28 @@ class Pipeline:
                 total=_milliseconds(time.monotonic() - context.received),
             ),
         )
+        if self._records is not None:
+            answer = self._records.answered(context, request, None, answer, UNAVAILABLE)
         self._unavailable.decided_unseen(decision)
         self._metrics.degraded(context.degraded)
-        record(context, request, answer, _UNAVAILABLE)
+        record.log(context, request, answer, UNAVAILABLE)
         return answer
 
-    def _shadowed(self, context: Context, request: ScoreRequest, prediction_id: str) -> None:
+    def _shadowed(
+        self, context: Context, request: ScoreRequest, known: Known, prediction_id: str
+    ) -> None:
         """Score a copy of what was answered, if there still is a shadow."""
         if self._trial is None or self._trial.share is not None:
             return
         candidate = self._trial.candidate
         copied = replace(context, deadline=math.inf, degraded=[])
         try:
-            self._answer(candidate, copied, request, prediction_id)
+            self._answer(candidate, copied, request, known, prediction_id)
         except Exception as error:
             _count_misfit(candidate, error)
 
 
-def _count_misfit(candidate: _Scorer, error: Exception) -> None:
+def _count_misfit(candidate: Scorer, error: Exception) -> None:
     """Count a transaction that others have scored, and that did not fit the candidate's manifest:
     that is no fault of the caller's. What it could not score is counted already."""
     if isinstance(error, Problem) and not isinstance(error, Unscorable):

@@ -4,73 +4,121 @@ The manifest says what each feature may be. A feature that is missing, unknown o
 a problem: nothing is guessed, dropped or filled in. The check of a good row is one call of compiled
 code, against a type made from the manifest; only a bad one is read again, slowly, to say what is
 wrong with it.
+
+Features that are kept of entities (docs/features.md) come from the service, and from nobody else: a
+caller who sends one is told so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from operator import itemgetter
 from typing import Annotated, Any, Literal
 
 import msgspec
 
+from fraud_scorer.artifact.features import Lookup
 from fraud_scorer.artifact.manifest import Feature, Manifest, Value, value_problem
-from fraud_scorer.problem import INVALID, Problem, field_error
+from fraud_scorer.problem import INVALID, FieldError, Problem, field_error
 
 Row = tuple[Value, ...]
 """The values of one transaction, in the order of the manifest's features."""
 
 
+def sent(manifest: Manifest) -> tuple[Feature, ...]:
+    """The features that come in a request."""
+    return tuple(one for one in manifest.features if one.source == "request")
+
+
 class Inputs:
     """The inputs of one model."""
 
-    __slots__ = ("_features", "_length", "_model", "_row", "_type")
+    __slots__ = ("_defaults", "_features", "_length", "_model", "_row", "_sent", "_told", "_type")
 
     def __init__(self, manifest: Manifest) -> None:
         self._features = manifest.features
-        self._length = len(manifest.features)
         self._model = manifest.model
+        sent_ones = sent(manifest)
+        self._length = len(sent_ones)
+        self._sent = _picking([feature.name for feature in sent_ones])
         self._row = _picking([feature.name for feature in manifest.features])
+        self._defaults = {
+            one.name: one.source.default for one in manifest.features if one.source != "request"
+        }
+        self._told = [one for one in manifest.features if isinstance(one.source, Lookup)]
+        """What others say of an entity may be of any type."""
         self._type = msgspec.defstruct(
             "Row",
-            [(f"f{index}", _type(one)) for index, one in enumerate(manifest.features)],
+            [(f"f{index}", _type(one)) for index, one in enumerate(sent_ones)],
             array_like=True,
             gc=False,
         )
 
-    def row(self, given: Mapping[str, Value]) -> Row:
-        """The row to be scored. Raises Problem, naming every feature at fault."""
+    def row(self, given: Mapping[str, Value], kept: Mapping[str, Value] | None = None) -> Row:
+        """The row to be scored, of what a request brings and what is kept of its entities (by
+        default what is declared for where nothing is known). Raises Problem, naming every feature
+        at fault."""
         try:
-            row = self._row(given)
+            row = self._sent(given)
             msgspec.convert(row, self._type)
         except (KeyError, msgspec.ValidationError):
-            return self._checked(given)
-        return row if len(given) == self._length else self._checked(given)
+            row = self._checked(given)
+        else:
+            if len(given) != self._length:
+                row = self._checked(given)
+        return self._with_kept(given, kept) if self._defaults else row
+
+    def whole_row(self, given: Mapping[str, Value]) -> Row:
+        """The row of what is given alone, kept features too. Raises Problem."""
+        errors = list(_errors(self._features, given))
+        errors += self._unknown(given, {feature.name for feature in self._features})
+        _raise(errors)
+        return self._row(given)
+
+    def _with_kept(self, given: Mapping[str, Value], kept: Mapping[str, Value] | None) -> Row:
+        values = {**given, **(self._defaults if kept is None else kept)}
+        for feature in self._told:
+            if value_problem(feature, values[feature.name]):
+                values[feature.name] = self._defaults[feature.name]
+        return self._row(values)
 
     def _checked(self, given: Mapping[str, Value]) -> Row:
-        """The same, looking at each feature by itself."""
-        errors = []
-        for feature in self._features:
-            problem = (
-                value_problem(feature, given[feature.name])
-                if feature.name in given
-                else "is missing"
-            )
-            if problem:
-                errors.append(field_error(["features", feature.name], problem))
-        known = {feature.name for feature in self._features}
-        errors += [
+        """What a request brings, looking at each feature by itself."""
+        errors = list(_errors(self._features, given, kept=self._defaults))
+        errors += self._unknown(given, {feature.name for feature in self._features})
+        _raise(errors)
+        return self._sent(given)
+
+    def _unknown(self, given: Mapping[str, Value], known: set[str]) -> Iterable[FieldError]:
+        return (
             field_error(["features", name], f"is not a feature of model {self._model}")
             for name in given
             if name not in known
-        ]
-        if errors:
-            count = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-            raise Problem(INVALID, f"{errors[0].pointer} {errors[0].detail}{count}", errors)
-        return self._row(given)
+        )
+
+
+def _errors(
+    features: Iterable[Feature], given: Mapping[str, Value], kept: Mapping[str, Value] | None = None
+) -> Iterable[FieldError]:
+    for feature in features:
+        name = feature.name
+        if kept is not None and name in kept:
+            problem = "is kept by the service: leave it out" if name in given else ""
+        else:
+            problem = value_problem(feature, given[name]) if name in given else "is missing"
+        if problem:
+            yield field_error(["features", name], problem)
+
+
+def _raise(errors: list[FieldError]) -> None:
+    if errors:
+        count = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        raise Problem(INVALID, f"{errors[0].pointer} {errors[0].detail}{count}", errors)
 
 
 def _picking(names: list[str]) -> Callable[[Mapping[str, Value]], Row]:
+    if not names:
+        return lambda given: ()
     if len(names) == 1:  # itemgetter gives a single value bare
         (name,) = names
         return lambda given: (given[name],)

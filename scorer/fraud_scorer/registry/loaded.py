@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from fraud_scorer.artifact.manifest import Manifest
 from fraud_scorer.engine import Model
+from fraud_scorer.features.layout import Layout, layout
 from fraud_scorer.registry.inputs import Inputs
 
 
@@ -39,6 +40,10 @@ class LoadedModel:
     named: AnswerModel = field(init=False)
     reason_codes: dict[str, str] = field(init=False)
     """By feature."""
+    layout: Layout | None = field(init=False)
+    """What is kept of entities for it; None where all features come in the request."""
+    layout_key: str = field(init=False)
+    """Models with the same declarations have the same; empty: nothing is kept."""
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__  # once, before anybody else has it
@@ -49,6 +54,9 @@ class LoadedModel:
             AnswerModel(name=self.name, version=self.version, digest=self.digest),
         )
         set_(self, "reason_codes", {one.name: one.reason_code for one in self.manifest.features})
+        kept = any(one.source != "request" for one in self.manifest.features)
+        set_(self, "layout", layout(self.manifest.features) if kept else None)
+        set_(self, "layout_key", repr(self.layout.features) if self.layout is not None else "")
 
     @property
     def name(self) -> str:

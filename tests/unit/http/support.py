@@ -25,6 +25,7 @@ from fraud_scorer.http.server import Server, running
 from fraud_scorer.http.sockets import bind
 from fraud_scorer.metrics import Metrics
 from fraud_scorer.pipeline.pipeline import Pipeline
+from fraud_scorer.pipeline.stages import PLAIN, Stages
 from fraud_scorer.registry.loaded import LoadedModel
 from fraud_scorer.registry.registry import ModelRegistry
 from tests.unit.scorer.support import transaction
@@ -85,16 +86,18 @@ async def scorer(
     connections: ConnectionLimits | None = None,
     lag: Lag | None = None,
     patience: float = 30.0,
+    stages: Stages = PLAIN,
 ) -> AsyncIterator[Running]:
     """A scorer that answers with `model`, as a serving process puts it together.
 
-    Without `hot` everything takes the way of ASGI. `lag` decides what is turned away.
+    Without `hot` everything takes the way of ASGI. `lag` decides what is turned away. `stages`:
+    what it has besides.
     """
     limits = limits or Limits()
     counters = SharedCounters(1)
     readiness, metrics, registry = Readiness(), Metrics(counters.slots[0]), ModelRegistry()
     later = asyncio.get_running_loop().call_soon
-    pipeline = Pipeline(registry, metrics, patience=patience, later=later)
+    pipeline = Pipeline(registry, metrics, patience=patience, later=later, stages=stages)
     lag = lag or Lag(1.0)
     application = api(pipeline, metrics, limits, lag)
     route = hot_route(application, pipeline, metrics, limits, lag)

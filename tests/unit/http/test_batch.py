@@ -194,7 +194,7 @@ async def test_a_failing_item_shows_nothing_of_itself(
     def broken(*_: object) -> None:
         raise RuntimeError("secret inner state")
 
-    monkeypatch.setattr("fraud_scorer.pipeline.pipeline.record", broken)
+    monkeypatch.setattr("fraud_scorer.pipeline.record.log", broken)
     (found,) = await answers(shared, "array", GOOD)
     assert (found["status"], found["item"]) == (500, 0)
     assert "secret" not in json.dumps(found)

@@ -32,6 +32,8 @@ from fraud_scorer.artifact.manifest import (
 )
 from fraud_scorer.artifact.plan import planned
 from fraud_scorer.engine import RowError
+from fraud_scorer.pipeline.envelope import ScoreAnswer
+from fraud_scorer.pipeline.pipeline import Pipeline
 from fraud_scorer.publishing import Published, publish_model
 from fraud_scorer.registry.inputs import Row
 from fraud_scorer.registry.load import load
@@ -164,3 +166,10 @@ def transaction(
         "currency": "EUR",
         "features": GOLDEN[0] if features is None else features,
     } | changes
+
+
+def given(pipeline: Pipeline, body: bytes) -> ScoreAnswer:
+    """The answer that a pipeline gives at once."""
+    document = pipeline.answer(pipeline.admit({}), body)
+    assert isinstance(document, bytes)
+    return pipeline.read(document)

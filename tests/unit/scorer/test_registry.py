@@ -11,7 +11,7 @@ import pytest
 from fraud_scorer.metrics import Metrics
 from fraud_scorer.pipeline.pipeline import Pipeline
 from fraud_scorer.registry.registry import ModelRegistry
-from tests.unit.scorer.support import GOLDEN, classifier, loaded, publish_to, transaction
+from tests.unit.scorer.support import GOLDEN, classifier, given, loaded, publish_to, transaction
 
 BODY = msgspec.json.encode(transaction(GOLDEN[0]))
 
@@ -34,7 +34,7 @@ def test_what_is_activated_answers_and_the_other_is_still_there(registry: ModelR
     scores = {}
     for revision in ("v1", "v2", "v1", "v2"):
         registry.activate(revision)
-        answer = pipeline.answer(pipeline.admit({}), BODY)
+        answer = given(pipeline, BODY)
         held = registry.held[revision]
         assert (answer.model.version, answer.model.digest) == (revision, held.digest)
         assert answer.score == held.manifest.golden[0].score

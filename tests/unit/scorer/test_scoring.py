@@ -17,7 +17,7 @@ from fraud_scorer.pipeline.score import reasons, score
 from fraud_scorer.problem import Problem
 from fraud_scorer.registry.loaded import LoadedModel
 from fraud_scorer.registry.registry import ModelRegistry
-from tests.unit.scorer.support import FakeModel, fake_loaded, manifest_of, transaction
+from tests.unit.scorer.support import FakeModel, fake_loaded, given, manifest_of, transaction
 
 FEATURES = (
     Feature(name="risk", type="number"),
@@ -37,7 +37,7 @@ def answer(loaded: LoadedModel, **features: float) -> ScoreAnswer:
     registry.install(loaded)
     registry.activate(loaded.revision)
     pipeline = Pipeline(registry, Metrics(), patience=60)
-    return pipeline.answer(pipeline.admit({}), msgspec.json.encode(transaction(features)))
+    return given(pipeline, msgspec.json.encode(transaction(features)))
 
 
 class Says(FakeModel):

@@ -20,7 +20,7 @@ from fraud_scorer.registry.loaded import LoadedModel
 from fraud_scorer.registry.registry import ModelRegistry, Roles
 from fraud_scorer.registry.share import Share
 from fraud_scorer.tally import counts
-from tests.unit.scorer.support import FakeModel, manifest_of, transaction
+from tests.unit.scorer.support import FakeModel, given, manifest_of, transaction
 
 FEATURES = (Feature(name="risk", type="number"),)
 IDS = [f"t-{n}" for n in range(1000)]
@@ -61,7 +61,7 @@ class Scorer:
 
     def answer(self, transaction_id: str = "t-1", **features: object) -> ScoreAnswer:
         body = transaction(features or {"risk": 0.5}, transaction_id=transaction_id)
-        return self.pipeline.answer(self.pipeline.admit({}), msgspec.json.encode(body))
+        return given(self.pipeline, msgspec.json.encode(body))
 
     def turn(self) -> None:
         while self.later:

@@ -32,6 +32,7 @@ from fraud_scorer.http.oip.tensors import Column, columns
 from fraud_scorer.http.oip.transactions import relocated, transactions
 from fraud_scorer.http.turns import Turns
 from fraud_scorer.pipeline.envelope import ScoreAnswer, ScoreRequest
+from fraud_scorer.pipeline.pending import Pending
 from fraud_scorer.pipeline.pipeline import Pipeline
 from fraud_scorer.problem import (
     INVALID,
@@ -91,7 +92,8 @@ def routes(pipeline: Pipeline, turns: Turns, limits: Limits) -> dict[str, Method
         wanted = transactions(asked, found, datetime.now(UTC))
         checked = [one async for part in turns.slices(check(model, wanted, found)) for one in part]
         scored = turns.slices(score(request, checked, found))
-        return outputs.response(asked, model, [one async for part in scored for one in part])
+        answers = [await given(*one, found) async for part in scored for one in part]
+        return outputs.response(asked, model, answers)
 
     def check(
         model: LoadedModel, wanted: Iterator[ScoreRequest], found: Mapping[str, Column]
@@ -105,14 +107,24 @@ def routes(pipeline: Pipeline, turns: Turns, limits: Limits) -> dict[str, Method
 
     def score(
         request: Request, checked: list[ScoreRequest], found: Mapping[str, Column]
-    ) -> Iterator[ScoreAnswer]:
+    ) -> Iterator[tuple[int, ScoreAnswer | Pending[bytes]]]:
         version = request.parameters.get("version", "")
         for row, transaction in enumerate(checked):
             try:
-                context = pipeline.admit(request.headers)
-                yield pipeline.answer_parsed(context, transaction, version=version)
+                context = pipeline.admit(request.headers, "infer")
+                yield row, pipeline.answer_parsed(context, transaction, version=version)
             except Problem as problem:
                 raise relocated(problem, row, found) from None
+
+    async def given(
+        row: int, answer: ScoreAnswer | Pending[bytes], found: Mapping[str, Column]
+    ) -> ScoreAnswer:
+        if isinstance(answer, ScoreAnswer):
+            return answer
+        try:
+            return pipeline.read(await answer.wait())
+        except Problem as problem:
+            raise relocated(problem, row, found) from None
 
     one, versioned = "/v2/models/{name}", "/v2/models/{name}/versions/{version}"
     paths: dict[str, Methods] = {
