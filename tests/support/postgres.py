@@ -31,7 +31,7 @@ PASSWORD = "of-a-test"
 
 _SUPERUSER = "postgres"
 _DEBIAN = Path("/usr/lib/postgresql")
-_SETTINGS = {
+SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
     "shared_buffers": "64MB",
@@ -82,6 +82,10 @@ class PostgresServer:
         """Of the running server."""
         assert self._process is not None
         return self._process.pid
+
+    def ended(self) -> bool:
+        """Whether it has ended by itself."""
+        return self._process is None or self._process.poll() is not None
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """End it: by default at once but in order (a fast shutdown); SIGQUIT is a crash."""
@@ -162,7 +166,7 @@ def serve(**settings: str) -> Iterator[PostgresServer]:
     binaries = find_binaries()
     folder = Path(tempfile.mkdtemp(prefix="fraudops-pg-"))
     try:
-        server = PostgresServer(folder, binaries, {**_SETTINGS, **settings})
+        server = PostgresServer(folder, binaries, {**SETTINGS, **settings})
         server.create()
         server.start()
         try:
