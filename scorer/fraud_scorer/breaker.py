@@ -37,8 +37,8 @@ class Breaker:
         return self._closed.is_set()
 
     def start(self) -> None:
-        """Look for the store."""
-        if self._probing is None:
+        """Look for the store, unless that is going on or has been done."""
+        if self._probing is None and not self.closed:
             self._probing = asyncio.get_running_loop().create_task(self._look())
 
     def succeeded(self) -> None:
@@ -66,12 +66,14 @@ class Breaker:
             self._probing = None
 
     async def _look(self) -> None:
-        pause = FIRST_PROBE
+        pause, told = FIRST_PROBE, False
         while True:
             try:
                 await self._probe()
             except Exception as error:
-                log.debug("%s: %s", self._store, error)
+                why = str(error) or type(error).__name__
+                log.log(logging.DEBUG if told else logging.WARNING, "%s: %s", self._store, why)
+                told = True
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
                 pause = min(2 * pause, LAST_PROBE)
             else:

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from fraud_scorer.redis.resp import RedisAddress
+from fraud_scorer.redis.address import RedisAddress
 from tests.cluster import prerequisites
 from tests.cluster.control_plane import LOOPBACK, free_ports
 

@@ -25,7 +25,7 @@ from fraud_scorer.features.redis import Ask, Entity, How, Missing, RedisHistorie
 from fraud_scorer.features.settings import Settings
 from fraud_scorer.features.state import UNKNOWN, Totals
 from fraud_scorer.features.values import Values
-from fraud_scorer.redis.resp import RedisAddress
+from fraud_scorer.redis.client import RedisClient
 
 WITHOUT_REDIS = "features.redis"
 """Redis did not answer in time, and this transaction is not counted in it yet."""
@@ -54,13 +54,15 @@ class OnlineFeatures:
     """Of one layout: models with equal declarations share it. Used from the event loop's thread."""
 
     def __init__(
-        self, layout: Layout, redis: RedisAddress, history: History | None,
+        self, layout: Layout, redis: RedisClient, history: History | None,
         settings: Settings | None = None, clock: Callable[[], int] = system_clock,
     ) -> None:  # fmt: skip
-        """Without a `history` nothing is known of an entity before it was first seen here."""
+        """Without a `history` nothing is known of an entity before it was first seen here. `redis`
+        may be others' too: who made it closes it."""
         settings = settings or Settings()
         self._layout, self._settings, self._clock = layout, settings, clock
         self._values = Values(layout)
+        self._breaker = redis.breaker
         self.redis = RedisHistories(redis, layout, settings, clock, rebuilt=history is not None)
         self.rebuilder = None if history is None else Rebuilder(history, settings)
         self._history = history
@@ -68,7 +70,7 @@ class OnlineFeatures:
 
     async def start(self, patience: float = 1.0) -> None:
         """Look for the stores, and wait for them, but not for long: they may come later."""
-        breakers = [self.redis.breaker]
+        breakers = [self._breaker]
         if self.rebuilder is not None:
             breakers.append(self.rebuilder.breaker)
         for one in breakers:
@@ -84,7 +86,7 @@ class OnlineFeatures:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.redis.aclose()
+        self.redis.leave()
         if self.rebuilder is not None:
             await self.rebuilder.aclose()
 

@@ -19,7 +19,6 @@ class Settings:
     is left to Postgres to count."""
     settle: float = 60.0
     """How long it may take from an answer until Postgres knows of it."""
-    redis_deadline: float = 0.005
     history_deadline: float = 0.020
     rebuilds: int = 16
     """Histories read from Postgres at once; who comes beyond that gets the population's values."""

@@ -7,34 +7,17 @@ of an answer takes; here a command costs what writing and reading its bytes cost
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from typing import cast
+
+from fraud_scorer.redis.address import RedisAddress
+from fraud_scorer.redis.errors import RedisAway, RedisError
 
 Reply = bytes | int | None
 MOST_UNANSWERED = 1 << 22
 """Bytes that wait to be sent to a Redis that takes none, before the connection is given up."""
-
-
-class RedisError(Exception):
-    """What Redis said instead of an answer."""
-
-
-class RedisAway(RedisError):
-    """There is no connection, or it ended before the answer came."""
-
-
-@dataclass(frozen=True, slots=True)
-class RedisAddress:
-    """Where Redis is, and who we are there."""
-
-    host: str
-    port: int = 6379
-    username: str = ""
-    password: str = field(default="", repr=False)
-    tls: ssl.SSLContext | None = None
 
 
 def command(*parts: bytes) -> bytes:
@@ -45,11 +28,14 @@ def command(*parts: bytes) -> bytes:
 
 
 class Connection(asyncio.Protocol):
-    """Commands are sent by `send`, each answered by the future it gave."""
+    """Commands are sent by `ask`, each of which is called back, or by `send`, which gives a future.
+
+    What is called back is told the reply or an error, and must not raise.
+    """
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
-        self._waiting: deque[asyncio.Future[Reply]] = deque()
+        self._waiting: deque[Callable[[Reply | RedisError], None]] = deque()
         self._data = bytearray()
         self.lost: Callable[[], None] | None = None
         """Called once the connection has ended."""
@@ -59,16 +45,20 @@ class Connection(asyncio.Protocol):
         """Whether commands can be sent."""
         return self._transport is not None and not self._transport.is_closing()
 
-    def send(self, data: bytes) -> asyncio.Future[Reply]:
-        """Send one command. The future may be cancelled: its reply is then dropped."""
-        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+    def ask(self, data: bytes, replied: Callable[[Reply | RedisError], None]) -> None:
+        """Send one command."""
         if self._transport is None or self._transport.is_closing():
-            future.set_exception(RedisAway("there is no connection to Redis"))
-            return future
-        self._waiting.append(future)
+            replied(RedisAway("there is no connection to Redis"))
+            return
+        self._waiting.append(replied)
         self._transport.write(data)
         if self._transport.get_write_buffer_size() > MOST_UNANSWERED:
             self.abort()
+
+    def send(self, data: bytes) -> asyncio.Future[Reply]:
+        """Send one command. The future may be cancelled: its reply is then dropped."""
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self.ask(data, partial(_resolve, future))
         return future
 
     def abort(self) -> None:
@@ -120,23 +110,26 @@ class Connection(asyncio.Protocol):
         else:
             self.abort()
             return -1
-        future = self._waiting.popleft()
-        if not future.done():
-            if isinstance(reply, RedisError):
-                future.set_exception(reply)
-            else:
-                future.set_result(reply)
+        self._waiting.popleft()(reply)
         return end
 
     def _lost(self, why: str) -> None:
         self._transport = None
         waiting, self._waiting = self._waiting, deque()
-        for future in waiting:
-            if not future.done():
-                future.set_exception(RedisAway(why))
+        for replied in waiting:
+            replied(RedisAway(why))
         lost, self.lost = self.lost, None
         if lost is not None:
             lost()
+
+
+def _resolve(future: asyncio.Future[Reply], reply: Reply | RedisError) -> None:
+    if future.done():
+        return
+    if isinstance(reply, RedisError):
+        future.set_exception(reply)
+    else:
+        future.set_result(reply)
 
 
 async def connect(address: RedisAddress, patience: float) -> Connection:

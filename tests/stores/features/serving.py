@@ -14,11 +14,10 @@ from fraud_scorer.features.layout import Layout, layout
 from fraud_scorer.features.offline import Event
 from fraud_scorer.features.online import Answer, OnlineFeatures
 from fraud_scorer.features.settings import Settings
-from fraud_scorer.redis.resp import RedisAddress
+from fraud_scorer.redis.address import RedisAddress
+from fraud_scorer.redis.client import RedisClient
 
-PATIENT = Settings(
-    ttl=1e6, retries=1e9, settle=0.001, redis_deadline=20.0, history_deadline=20.0, rebuilds=10_000
-)
+PATIENT = Settings(ttl=1e6, retries=1e9, settle=0.001, history_deadline=20.0, rebuilds=10_000)
 """For tests of what is answered, not of how long it takes: nothing is given up or forgotten."""
 
 
@@ -37,13 +36,14 @@ class Server:
 
     def __init__(
         self, of: Sequence[Any] | Layout, redis: RedisAddress, history: History | None = None,
-        settings: Settings = PATIENT, now: int = 0,
+        settings: Settings = PATIENT, now: int = 0, redis_deadline: float = 20.0,
     ) -> None:  # fmt: skip
         self.layout = of if isinstance(of, Layout) else layout(of)
         self.clock = Clock(now)
         self.memory = MemoryHistory()
+        self.redis = RedisClient(lambda: redis, redis_deadline)
         self.online = OnlineFeatures(
-            self.layout, redis, history or self.memory, settings, self.clock
+            self.layout, self.redis, history or self.memory, settings, self.clock
         )
 
     async def answer(self, *transactions: Transaction) -> list[Answer]:
@@ -98,3 +98,4 @@ async def serving(*arguments: Any, **more: Any) -> AsyncIterator[Server]:
         yield server
     finally:
         await server.online.aclose()
+        await server.redis.aclose()

@@ -19,7 +19,7 @@ from tests.support.postgres import PostgresServer
 from tests.support.redis import RedisServer
 
 LAYOUT = layout(EVERYTHING)
-QUICK = replace(PATIENT, redis_deadline=0.5, history_deadline=3.0, retry_rebuild=0.0)
+QUICK = replace(PATIENT, history_deadline=3.0, retry_rebuild=0.0)
 
 
 def transaction(number: int, customer: str = "c", time: int | None = None) -> Transaction:
@@ -39,13 +39,14 @@ async def serving(
     own_postgres: PostgresServer, own_redis: RedisServer, records: Records
 ) -> AsyncIterator[Server]:
     history = PostgresHistory(own_postgres.dsn, names=NAMES, patience=1.0)
-    made = Server(LAYOUT, own_redis.address, history, QUICK, START)
+    made = Server(LAYOUT, own_redis.address, history, QUICK, START, redis_deadline=0.5)
     await made.online.start(patience=20)
     nobody = Transaction("before all", START, {"customer": "nobody"}, 0, "XXX")
     await made.online.ask(nobody)
     yield made
     own_postgres.resume()
     await made.online.aclose()
+    await made.redis.aclose()
     await history.aclose()
 
 

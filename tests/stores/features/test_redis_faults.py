@@ -18,7 +18,8 @@ from tests.support.histories import EVERYTHING, MINUTE, START
 from tests.support.redis import RedisServer, serve
 
 LAYOUT = layout(EVERYTHING)
-QUICK = replace(PATIENT, redis_deadline=0.5)
+QUICK = 0.5
+"""Seconds that an answer waits for Redis."""
 SETTLE = 1_000
 """Of those settings, microseconds."""
 
@@ -38,7 +39,7 @@ def transactions(count: int, *, first: int = 0, customers: int = 3) -> list[Tran
 
 async def caught_up(server: Server) -> None:
     """Redis answers again, and was told what it missed."""
-    await server.online.redis.breaker.wait_closed()
+    await server.redis.breaker.wait_closed()
     while server.online.redis._untold:
         nobody = {"customer": "somebody else"}
         await server.online.ask(Transaction("other", server.clock.now, nobody, 1, "EUR"))
@@ -50,7 +51,7 @@ async def test_killed_and_started_again(own_redis: RedisServer) -> None:
         transactions(20, first=50),
         transactions(50, first=70),
     )
-    async with serving(LAYOUT, own_redis.address, settings=QUICK, now=START) as server:
+    async with serving(LAYOUT, own_redis.address, redis_deadline=QUICK, now=START) as server:
         answers = await server.replay(before)
         own_redis.kill()
         degraded = await server.replay(without)
@@ -72,12 +73,12 @@ async def test_hung_and_awake_again(own_redis: RedisServer) -> None:
         transactions(20, first=50),
         transactions(50, first=70),
     )
-    async with serving(LAYOUT, own_redis.address, settings=QUICK, now=START) as server:
+    async with serving(LAYOUT, own_redis.address, redis_deadline=QUICK, now=START) as server:
         await server.replay(before)
         own_redis.freeze()
         degraded = await server.replay(without)
-        spared = server.online.redis._connection is None
-        opened = server.online.redis.breaker.opened
+        spared = not server.redis.usable
+        opened = server.redis.breaker.opened
         own_redis.resume()
         await caught_up(server)
         restored = await server.replay(after)
@@ -99,7 +100,7 @@ async def test_more_missed_than_is_kept(
         transactions(20, first=30),
         transactions(30, first=50),
     )
-    async with serving(LAYOUT, own_redis.address, settings=QUICK, now=START) as server:
+    async with serving(LAYOUT, own_redis.address, redis_deadline=QUICK, now=START) as server:
         await server.replay(before)
         own_redis.freeze()
         await server.replay(without)
@@ -193,7 +194,7 @@ async def test_without_a_store_of_record_windows_are_known_from_when_they_began(
     redis_server: RedisServer,
 ) -> None:
     async with serving(LAYOUT, redis_server.address, now=START) as server:
-        online = type(server.online)(LAYOUT, redis_server.address, None, PATIENT, server.clock)
+        online = type(server.online)(LAYOUT, server.redis, None, PATIENT, server.clock)
         await online.start(patience=20)
         values = []
         for number in range(8):

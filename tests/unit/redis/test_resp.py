@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from fraud_scorer.redis.resp import Connection, RedisAway, RedisError, command
+from fraud_scorer.redis.errors import RedisAway, RedisError
+from fraud_scorer.redis.resp import Connection, command
 
 REPLIES = b"+OK\r\n:42\r\n$5\r\nab\r\nc\r\n$-1\r\n$0\r\n\r\n-NOSCRIPT none\r\n"
 

@@ -1,0 +1,172 @@
+"""Redis, for all of a process that asks it: one connection, one deadline, one breaker.
+
+Who asks puts together what a turn of the event loop has to ask, and calls a script with it. What
+several of them send in one turn leaves in one write. A call that is not answered in time has
+failed; after a few of these nobody waits any more until Redis answers again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from fraud_scorer.breaker import Breaker
+from fraud_scorer.redis.address import RedisAddress
+from fraud_scorer.redis.errors import RedisAway, RedisError
+from fraud_scorer.redis.resp import Connection, Reply, command, connect
+from fraud_scorer.redis.script import Script
+
+DEADLINE = 0.005
+"""Seconds that an answer waits for Redis."""
+_CONNECT = 1.0
+
+
+class RedisClient:
+    """Of one event loop. Whoever made it starts and closes it."""
+
+    def __init__(self, where: Callable[[], RedisAddress], deadline: float = DEADLINE) -> None:
+        """`where` is asked at each connection, and may raise RedisError."""
+        self._where, self._deadline = where, deadline
+        self._connection: Connection | None = None
+        self._under_way: list[_Call] = []
+        self._watching = False
+        self.prepare: list[Callable[[Connection], Awaitable[None]]] = []
+        """What is to be done by each new connection before it is used."""
+        self.back: list[Callable[[], None]] = []
+        """Told when Redis answers (again)."""
+        self.breaker = Breaker("Redis", self._probe)
+
+    def start(self) -> None:
+        """Look for Redis."""
+        self.breaker.start()
+
+    async def aclose(self) -> None:
+        """Give up the connection."""
+        await self.breaker.aclose()
+        self._give_up()
+
+    @property
+    def usable(self) -> bool:
+        """Whether it is worth asking."""
+        return self._connection is not None and self.breaker.closed
+
+    def call(
+        self, script: Script, keys: Sequence[bytes], arguments: Sequence[bytes],
+        answered: Callable[[Reply], None], failed: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        """Run a script: one of the two is called, neither may raise, `failed` with the reason."""
+        if self._connection is None or not self.breaker.closed:
+            failed("Redis is away")
+            return
+        loop = asyncio.get_running_loop()
+        call = _Call(self, script, keys, arguments, answered, failed, loop.time() + self._deadline)
+        self._under_way.append(call)
+        if not self._watching:
+            self._watching = True
+            loop.call_at(call.due, self._look, 2)
+        self._connection.ask(script.call(keys, arguments), call.replied)
+
+    async def run(
+        self, script: Script, keys: Sequence[bytes], arguments: Sequence[bytes], patience: float
+    ) -> Reply:
+        """Run a script for which no request waits. Raises RedisError, TimeoutError."""
+        if self._connection is None:
+            raise RedisAway("there is no connection to Redis")
+        async with asyncio.timeout(patience):
+            try:
+                return await self._connection.send(script.call(keys, arguments))
+            except RedisError as error:
+                if not _is_unknown(error):
+                    raise
+                return await self._connection.send(script.call_in_full(keys, arguments))
+
+    def _answered(self, call: _Call, reply: Reply | RedisError) -> None:
+        """What Redis said to a call that still waits for it."""
+        if isinstance(reply, RedisError):
+            if _is_unknown(reply) and self._connection is not None:
+                text = call.script.call_in_full(call.keys, call.arguments)
+                self._connection.ask(text, call.replied)
+                return
+            self._end(call)
+            self.breaker.failed(at_once=isinstance(reply, RedisAway))
+            call.failed(f"Redis: {reply}")
+            return
+        self._end(call)
+        self.breaker.succeeded()
+        call.answered(reply)
+
+    def _end(self, call: _Call) -> None:
+        call.ended = True
+        self._under_way.remove(call)  # mostly the first
+
+    def _look(self, turns: int) -> None:
+        """Give up what is late, but read first what has come: a loop that was held up for longer
+        than the deadline finds its timers before its sockets."""
+        loop = asyncio.get_running_loop()
+        if turns:
+            loop.call_soon(self._look, turns - 1)
+            return
+        now = loop.time()
+        late = [one for one in self._under_way if one.due <= now]
+        for one in late:
+            self._end(one)
+        if late:
+            self.breaker.failed()
+            if not self.breaker.closed:
+                self._give_up()
+        self._watching = bool(self._under_way)
+        if self._watching:
+            loop.call_at(self._under_way[0].due, self._look, 2)
+        for one in late:
+            one.failed("Redis did not answer in time")
+
+    def _give_up(self) -> None:
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            calls, self._under_way = self._under_way, []
+            for one in calls:
+                one.ended = True
+            connection.lost = None
+            connection.abort()
+            for one in calls:
+                one.failed("the connection to Redis was given up")
+
+    def _lost(self) -> None:
+        self.breaker.failed(at_once=True)
+
+    async def _probe(self) -> None:
+        """A connection by which Redis answers as fast as a request needs it."""
+        self._give_up()
+        self._connection = connection = await connect(self._where(), _CONNECT)
+        async with asyncio.timeout(self._deadline):
+            await connection.send(command(b"PING"))
+        async with asyncio.timeout(_CONNECT):
+            for prepare in self.prepare:
+                await prepare(connection)
+        connection.lost = self._lost
+        for told in self.back:
+            asyncio.get_running_loop().call_soon(told)
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    """A script that was sent."""
+
+    client: RedisClient
+    script: Script
+    keys: Sequence[bytes]
+    arguments: Sequence[bytes]
+    answered: Callable[[Reply], None]
+    failed: Callable[[str], None]
+    due: float
+    ended: bool = False
+
+    def replied(self, reply: Reply | RedisError) -> None:
+        """What came is for nobody where it came too late."""
+        if not self.ended:
+            self.client._answered(self, reply)
+
+
+def _is_unknown(error: RedisError) -> bool:
+    return str(error).startswith("NOSCRIPT")
