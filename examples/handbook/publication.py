@@ -6,15 +6,16 @@ not seen it, and its frauds are not known yet, as on the day of publication.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from examples.handbook.features import NAMES
+from examples.handbook.inputs import Inputs
 from examples.handbook.streams import Floats
-from fraud_scorer.artifact.manifest import Feature, Thresholds
+from fraud_scorer.artifact.manifest import Thresholds
 from fraud_scorer.artifact.store import Store
 from fraud_scorer.publishing import Published, publish_model
 
@@ -38,6 +39,8 @@ class Trained:
     """A model with the transactions (rows of features) that describe it."""
 
     estimator: Estimator
+    inputs: Inputs
+    thresholds: Thresholds
     unlabelled: Floats
     test: Floats
     fraud: NDArray[np.bool_]
@@ -47,19 +50,19 @@ class Trained:
 
 def publish(store: Store, trained: Trained, *, name: str, version: str) -> Published:
     """Publish the model. Raises StoreError, ManifestError and UnfitError."""
-    golden = _golden(trained)
+    golden, names = _golden(trained), trained.inputs.names
     return publish_model(
         trained.estimator,
         to=store,
         model=name,
         version=version,
-        features=[_feature(one) for one in NAMES],
-        golden=_named(trained.test[golden]),
+        features=trained.inputs.features,
+        golden=_named(names, trained.test[golden]),
         golden_labels=["fraud" if one else "genuine" for one in trained.fraud[golden]],
-        thresholds=thresholds(probabilities(trained.estimator, trained.unlabelled)),
+        thresholds=trained.thresholds,
         metrics=trained.metrics,
-        reference=_named(_evenly(trained.unlabelled, _REFERENCE)),
-        reasons={name: _meaning(name) for name in NAMES},
+        reference=_named(names, _evenly(trained.unlabelled, _REFERENCE)),
+        reasons={name: _meaning(name) for name in names},
     )
 
 
@@ -78,11 +81,6 @@ def thresholds(scores: Floats) -> Thresholds:
     decline = min(max(decline, 2 * step), 1.0)
     review = min(max(review, step), decline - step)
     return Thresholds(review=f"{review:.{_DIGITS}f}", decline=f"{decline:.{_DIGITS}f}")
-
-
-def _feature(name: str) -> Feature:
-    flag_or_share = name in ("weekend", "night") or "fraud_share" in name
-    return Feature(name=name, type="number", minimum=0.0, maximum=1.0 if flag_or_share else None)
 
 
 def _meaning(name: str) -> str:
@@ -125,5 +123,5 @@ def _spread(places: NDArray[np.intp], count: int) -> NDArray[np.intp]:
     return found
 
 
-def _named(rows: Floats) -> list[dict[str, float]]:
-    return [dict(zip(NAMES, row, strict=True)) for row in rows.tolist()]
+def _named(names: Sequence[str], rows: Floats) -> list[dict[str, float]]:
+    return [dict(zip(names, row, strict=True)) for row in rows.tolist()]

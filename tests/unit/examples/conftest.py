@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from examples.handbook import kept
 from examples.handbook.dataset import Dataset
 from examples.handbook.features import features
+from examples.handbook.kept import Kept
 from examples.handbook.simulator import Parameters, Transactions, labelled, simulate, spend
 
 Published = tuple[Transactions, tuple[int, int, int]]
@@ -23,3 +25,9 @@ def small_dataset() -> Dataset:
     """A business of 150 customers that lasts until the test week is over."""
     transactions = simulate(Parameters(customers=150, terminals=200, radius=12, days=137))
     return Dataset(transactions, features(transactions))
+
+
+@pytest.fixture(scope="session")
+def small_kept(small_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """What is kept of its customers and terminals."""
+    return kept.load(small_dataset.transactions, tmp_path_factory.mktemp("kept"))

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from examples.handbook import dataset
+from examples.handbook import cache, dataset
 from examples.handbook.simulator import Parameters
 
 SMALL = Parameters(customers=10, terminals=20, radius=50, days=12)
@@ -44,4 +44,4 @@ def test_a_write_that_fails_leaves_nothing_behind(
 
 def test_the_cache_lies_where_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FRAUDOPS_CACHE", str(tmp_path))
-    assert dataset.cache_folder() == tmp_path / "data"
+    assert cache.folder() == tmp_path / "data"

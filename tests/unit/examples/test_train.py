@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from moto.server import ThreadedMotoServer
 
-from examples.handbook import dataset, train
+from examples.handbook import dataset, kept, train, windows
 from examples.handbook.dataset import Dataset
 from examples.handbook.features import NAMES
+from examples.handbook.kept import Kept
 from examples.handbook.publication import thresholds
 from fraud_scorer.artifact import manifest as manifests
 from fraud_scorer.artifact.digest import sha256_hex
@@ -25,8 +26,9 @@ SMALL_FOREST = ["--model", "forest", "--trees", "10", "--depth", "5"]
 
 
 @pytest.fixture(autouse=True)
-def _small(monkeypatch: pytest.MonkeyPatch, small_dataset: Dataset) -> None:
+def _small(monkeypatch: pytest.MonkeyPatch, small_dataset: Dataset, small_kept: Kept) -> None:
     monkeypatch.setattr(dataset, "load", lambda: small_dataset)
+    monkeypatch.setattr(kept, "load", lambda _: small_kept)
 
 
 def published(folder: Path, version: str) -> Manifest:
@@ -66,6 +68,28 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path, model: list[str]) ->
     for version in ("v1", "v2"):
         assert train.main([*model, "--to", str(tmp_path), "--version", version]) == 0
     assert published(tmp_path, "v1").digest == published(tmp_path, "v2").digest
+
+
+def test_kept_features_are_declared_as_kept_and_the_rest_is_sent(tmp_path: Path) -> None:
+    assert train.main([*SMALL_FOREST, "--features", "kept", "--to", str(tmp_path)]) == 0
+    manifest = published(tmp_path, "v1")
+    assert tuple(feature.name for feature in manifest.features) == NAMES
+    assert [one.source for one in manifest.features[:3]] == ["request"] * 3
+    assert tuple(manifest.features[3:]) == windows.declared()
+
+
+def test_without_history_a_model_has_the_amount_and_the_time_and_is_worse(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    precision = {}
+    for features in ("amounts", "kept"):
+        options = [*SMALL_FOREST, "--features", features, "--to", str(tmp_path)]
+        assert train.main([*options, "--version", features]) == 0
+        metrics = published(tmp_path, features).metrics
+        assert f"{metrics['caughtScenario2']:.0f} of " in capsys.readouterr().out
+        precision[features] = metrics["averagePrecision"]
+    assert {one.name for one in published(tmp_path, "amounts").features} == set(NAMES[:3])
+    assert precision["amounts"] < precision["kept"]
 
 
 def test_another_seed_gives_another_forest(tmp_path: Path) -> None:
