@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     except (DatabaseError, ValueError) as error:
         return fail(str(error))
     print(
-        f"erased: {done.transactions} transactions in Postgres;"
+        f"erased: {done.transactions} transactions in Postgres, {done.listed} words on lists;"
         f" {'the key to the archive is deleted' if done.key_deleted else 'no key in the archive'}"
     )
     return 0

@@ -17,11 +17,11 @@ from fraud_scorer.ledger.delivery import Stretch, deliver
 from fraud_scorer.ledger.entries import Acted, Began, Ended, Entry
 
 
-def record(connection: Connection, act: Acted, *, software: str) -> UUID:
-    """Record an act; the chain that says so."""
+def record(connection: Connection, *acts: Acted, software: str) -> UUID:
+    """Record acts; the chain that says so."""
     chain = new_chain()
     now = datetime.now(UTC)
-    said: tuple[Entry, ...] = (Began(now, str(chain), "", "", software), act, Ended(now))
+    said: tuple[Entry, ...] = (Began(now, str(chain), "", "", software), *acts, Ended(now))
     links, previous = [], origin(chain)
     for sequence, entry in enumerate(said):
         body = entries.encode(entry)

@@ -28,6 +28,8 @@ class Erased(Struct, frozen=True):
     key_deleted: bool
     digest: str
     """How the erasure is remembered."""
+    listed: int = 0
+    """Words about the person on lists, which hold no more."""
 
 
 def erase(
@@ -57,6 +59,10 @@ def erase(
             "DELETE FROM entity_attributes WHERE entity_kind = %s AND entity_id = %s",
             [kind, column(who)],
         )
+        listed = connection.execute(
+            "DELETE FROM list_entries WHERE entity_kind = %s AND entity_id = %s",
+            [kind, column(who)],
+        ).rowcount
         connection.execute(
             "UPDATE access_log SET about = %s WHERE about = %s",
             [f"erased {digest.hex()}", column(who)],
@@ -67,4 +73,4 @@ def erase(
             Acted(now, ACTION, principal, digest.hex(), {"transactions": rows}),
             software=software,
         )
-    return Erased(rows, keys > 0, digest.hex())
+    return Erased(rows, keys > 0, digest.hex(), listed)

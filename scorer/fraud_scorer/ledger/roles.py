@@ -23,7 +23,7 @@ _PREFIX = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
 _GRANTS = """
 GRANT SELECT, INSERT ON audit, transactions, predictions, labels, access_log, subject_keys,
-    entity_attributes TO {scorer};
+    entity_attributes, list_entries TO {scorer};
 GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys TO {scorer};
 GRANT SELECT, INSERT ON chains TO {scorer};
 GRANT UPDATE (delivered, hash, sealed) ON chains TO {scorer};

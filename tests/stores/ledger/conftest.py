@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -25,6 +26,7 @@ from tests.support.postgres import PostgresServer
 from tests.support.postgres import database as database
 from tests.support.postgres import own_postgres as own_postgres
 from tests.support.postgres import postgres as postgres
+from tests.support.records_api import api
 
 BUCKET = "audit"
 
@@ -106,3 +108,19 @@ def signer(key: Ed25519PrivateKey) -> Signer:
 def verifier(key: Ed25519PrivateKey) -> Verifier:
     """Who believes that key."""
     return Verifier([key.public_key()])
+
+
+@pytest.fixture
+def scorer(postgres: PostgresServer, dsn: str) -> Database:
+    """That database, as a scorer may use it."""
+    password = secrets.token_hex(8)
+    postgres.sql(f"ALTER ROLE fraudops_scorer_a LOGIN PASSWORD '{password}'")
+    (name,) = (part[7:] for part in dsn.split() if part.startswith("dbname="))
+    return Database(postgres.tcp_dsn(name, "fraudops_scorer_a", password), name="test")
+
+
+@pytest.fixture
+async def client(scorer: Database) -> AsyncIterator[httpx.AsyncClient]:
+    """Of the routes about records, on that database."""
+    async with api(scorer) as made:
+        yield made

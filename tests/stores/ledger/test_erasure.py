@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from fraud_scorer.ledger import lookups, old_records
+from fraud_scorer.ledger import lists, lookups, old_records
 from fraud_scorer.ledger.archive import Archive
 from fraud_scorer.ledger.audit import verify
 from fraud_scorer.ledger.database import Database
@@ -88,9 +88,12 @@ def test_it_is_in_no_row_and_in_no_file(
     connection.execute(
         "INSERT INTO entity_attributes VALUES ('customer', %s, 'country', '1', now())", [SECRET]
     )
+    word = lists.Word(list="deny", action="add", kind="customer", id=SECRET, reason="stolen")
+    lists.say(connection, [word], by="ann", software="0.1.0")
     forget(connection)
     tables = ("audit", "transactions", "predictions", "access_log", "subject_keys", "erasures",
-              "chains", "entity_attributes", "labels", "idempotency_keys")  # fmt: skip
+              "chains", "entity_attributes", "labels", "idempotency_keys",
+              "list_entries")  # fmt: skip
     for table in tables:
         rows = connection.execute(f"SELECT t::text FROM {table} t".encode()).fetchall()
         assert not [row for (row,) in rows if SECRET in row], table

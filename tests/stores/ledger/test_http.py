@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,11 +13,7 @@ import msgspec
 import psycopg
 import pytest
 
-from fraud_scorer.http.asgi import Application
-from fraud_scorer.http.limits import Limits
-from fraud_scorer.http.records.access import RecordsAccess
 from fraud_scorer.http.records.refreshing import Refreshing
-from fraud_scorer.http.records.routes import Records, routes
 from fraud_scorer.http.records.transactions import OldRecords
 from fraud_scorer.ledger import lookups
 from fraud_scorer.ledger.archive import Archive
@@ -28,7 +21,6 @@ from fraud_scorer.ledger.database import Database
 from fraud_scorer.ledger.entries import Shadowed
 from fraud_scorer.ledger.seals import Signer, Verifier
 from fraud_scorer.ledger.spool import Spool
-from fraud_scorer.pipeline.context import Context
 from tests.support.ledger import (
     Connection,
     answered,
@@ -40,52 +32,7 @@ from tests.support.ledger import (
     writer,
 )
 from tests.support.postgres import PostgresServer
-
-LABEL: dict[str, object] = {
-    "transaction_id": "tx-10",
-    "label": "chargeback",
-    "event_time": "2026-01-05T10:00:00Z",
-    "observed_at": "2026-02-03T09:00:00+01:00",
-    "source": "visa",
-}
-LIMITS = Limits(batch_items=50)
-JSON = {"content-type": "application/json"}
-NDJSON = {"content-type": "application/x-ndjson"}
-
-
-def who(headers: Any) -> Context:
-    """The caller says it, here."""
-    return Context(headers.get(b"x-who", b"anonymous").decode(), received=0.0, deadline=0.0)
-
-
-@asynccontextmanager
-async def api(
-    database: Database, *, threads: int = 2, patience: float = 20.0, idle: float = 60.0,
-    **records: Any,
-) -> AsyncIterator[httpx.AsyncClient]:  # fmt: skip
-    access = RecordsAccess(database, threads=threads, patience=patience, idle=idle)
-    made = Records(access, **records)
-    transport = httpx.ASGITransport(Application(routes(made, who, LIMITS)))
-    async with httpx.AsyncClient(
-        transport=transport, base_url="http://scorer", headers={"x-who": "ann"}
-    ) as client:
-        yield client
-    await made.aclose()
-
-
-@pytest.fixture
-def scorer(postgres: PostgresServer, dsn: str) -> Database:
-    """That database, as a scorer may use it."""
-    password = secrets.token_hex(8)
-    postgres.sql(f"ALTER ROLE fraudops_scorer_a LOGIN PASSWORD '{password}'")
-    (name,) = (part[7:] for part in dsn.split() if part.startswith("dbname="))
-    return Database(postgres.tcp_dsn(name, "fraudops_scorer_a", password), name="test")
-
-
-@pytest.fixture
-async def client(scorer: Database) -> AsyncIterator[httpx.AsyncClient]:
-    async with api(scorer) as made:
-        yield made
+from tests.support.records_api import JSON, LABEL, api, problem, send, until
 
 
 @pytest.fixture
@@ -99,29 +46,6 @@ def shipped(spool: Spool, ledger: Database, archive: Archive, signer: Signer) ->
     one.record(Shadowed(datetime.now(UTC), "p-again", "tx-10", (shadow,)))
     one.close()
     ship(spool, ledger, archive, signer)
-
-
-async def send(
-    client: httpx.AsyncClient,
-    labels: object,
-    *,
-    lines: bool = False,
-    key: str = "",
-    by: str = "ann",
-) -> httpx.Response:
-    content = "\n".join(map(json.dumps, labels)) if lines else json.dumps(labels)
-    headers = {**(NDJSON if lines else JSON), "x-who": by}
-    if key:
-        headers["idempotency-key"] = key
-    return await client.post("/v1/labels", content=content, headers=headers)
-
-
-def problem(response: httpx.Response, status: int, slug: str) -> dict[str, Any]:
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "application/problem+json"
-    document: dict[str, Any] = response.json()
-    assert document["type"] == f"urn:fraudops:problem:{slug}"
-    return document
 
 
 @pytest.mark.usefixtures("shipped")
@@ -425,12 +349,6 @@ def connections(server: PostgresServer, name: str) -> int:
     return int(
         server.sql(f"SELECT count(*) FROM pg_stat_activity WHERE application_name = '{name}'")
     )
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not true():  # noqa: ASYNC110 -- a test looks on from outside
-            await asyncio.sleep(0.05)
 
 
 async def comes_back(client: httpx.AsyncClient) -> None:

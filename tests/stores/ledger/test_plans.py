@@ -32,6 +32,8 @@ INSERT INTO entity_attributes SELECT 'customer', 'c-' || sequence, 'country', '"
     FROM transactions;
 INSERT INTO idempotency_keys SELECT 'labels', transaction_id, 'x', '', recorded_at
     FROM transactions WHERE sequence % 20 = 0;
+INSERT INTO list_entries (list, action, entity_kind, entity_id, reason, said_by)
+    SELECT 'deny', 'add', 'customer', 'c-' || sequence, 'stolen', 'ann' FROM transactions;
 INSERT INTO erasures SELECT sha256(transaction_id::bytea), recorded_at
     FROM transactions WHERE sequence % 20 = 0;
 """
@@ -110,6 +112,17 @@ def filled(postgres: PostgresServer) -> Iterator[psycopg.Connection[tuple[Any, .
             "SELECT * FROM labels WHERE observed_at >= now() - interval '10 minutes'",
         ),
         (
+            "list_entries_entity",
+            "SELECT * FROM list_entries AS word WHERE entity_kind = 'customer'"
+            " AND entity_id = 'c-17' AND list = 'deny' AND NOT EXISTS (SELECT FROM list_entries"
+            " AS later WHERE later.entity_kind = word.entity_kind AND later.list = word.list"
+            " AND later.entity_id = word.entity_id AND later.number > word.number)",
+        ),
+        (
+            "list_entries_pkey",
+            "SELECT * FROM list_entries WHERE number > 59990 ORDER BY number",
+        ),
+        (
             "access_log_about",
             "SELECT * FROM access_log WHERE about = 'tx-7' ORDER BY accessed_at DESC LIMIT 10",
         ),
@@ -166,6 +179,6 @@ def test_no_index_is_without_its_query(filled: psycopg.Connection[tuple[Any, ...
         "predictions_fraud_score", "predictions_transaction_id", "labels_observed_at",
         "access_log_about", "idempotency_keys_claimed_at", "erasures_erased_at",
         "transactions_by_terminal", "entity_attributes_entity", "predictions_propensity",
-        "predictions_rule",
+        "predictions_rule", "list_entries_entity",
     }  # fmt: skip
     assert {name for (name,) in rows if not name.endswith(("_key", "_pkey"))} == named

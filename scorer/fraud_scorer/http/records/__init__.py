@@ -3,6 +3,7 @@
 access.py        Postgres, asked from a few threads and never from the event loop
 labels.py        POST /v1/labels
 transactions.py  GET /v1/transactions/{id}, in Postgres and in the archive
+lists.py         GET and POST /v1/lists
 users.py         GET /v1/users/{id}/features
 bodies.py        what comes one, many, or a line each
 queries.py       what a URL asks besides its path

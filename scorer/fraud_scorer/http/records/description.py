@@ -8,13 +8,15 @@ from fraud_scorer.http.asgi import JSON
 from fraud_scorer.http.batch import NDJSON
 from fraud_scorer.http.limits import Limits
 from fraud_scorer.http.operations import Schema, content, operation, ref
+from fraud_scorer.http.records.lists import Listed
 from fraud_scorer.http.records.transactions import MOST_HOURS
 from fraud_scorer.http.records.users import UserFeatures
 from fraud_scorer.ledger import lookups
 from fraud_scorer.ledger.labels import Added, Label
+from fraud_scorer.ledger.lists import Taken, Word
 from fraud_scorer.ledger.lookups import Known
 
-TYPES = (Label, Added, Known, UserFeatures)
+TYPES = (Label, Added, Known, UserFeatures, Word, Taken, Listed)
 
 _AWAY = "The records' database cannot be used now, or too many ask; see Retry-After."
 _QUESTION = "The question is not one that this path answers."
@@ -29,6 +31,7 @@ def paths(limits: Limits) -> dict[str, Any]:
         "/v1/labels": {"post": _labels(limits)},
         "/v1/transactions/{id}": {"get": _transaction()},
         "/v1/users/{id}/features": {"get": _user()},
+        "/v1/lists": {"get": _lists(), "post": _words(limits)},
     }
 
 
@@ -81,6 +84,42 @@ def _user() -> dict[str, Any]:
     return {"parameters": about, **described}
 
 
+def _lists() -> dict[str, Any]:
+    described = operation(
+        "lists",
+        "Who is on the allow and deny lists; the look is logged",
+        content(ref("Listed")),
+        problems=("400", "431", "500", "503"),
+        said={"400": _QUESTION, "503": _AWAY},
+    )
+    flag, count = {"type": "boolean", "default": False}, {"type": "integer", "minimum": 1}
+    about = [
+        _in_query("list", "That list only.", {"type": "string", "enum": ["allow", "deny"]}),
+        _in_query("kind", "That kind of entity only.", {"type": "string"}),
+        _in_query("id", "That entity only.", {"type": "string"}),
+        _in_query("history", "All words, and not only those that hold now.", flag),
+        _in_query("after", "What follows the word with that number.", count | {"minimum": 0}),
+        _in_query("limit", "Words at the most.", count | {"maximum": lookups.MOST}),
+    ]
+    return {"parameters": about, **described}
+
+
+def _words(limits: Limits) -> dict[str, Any]:
+    described = operation(
+        "change_lists",
+        "Put entities on lists and take them off: all of a request is recorded, or nothing",
+        content(ref("Taken")),
+        body=_bodies("Word", limits, _WORD),
+        problems=_SENT,
+        said={"409": "The Idempotency-Key came with another body before.", "503": _AWAY},
+    )
+    return {"parameters": [_key()], **described}
+
+
+_WORD = {
+    "list": "deny", "action": "add", "kind": "customer", "id": "c-17", "reason": "stolen card",
+    "expires_at": "2030-01-05T10:00:00Z",
+}  # fmt: skip
 _LABEL = {
     "transaction_id": "tx-1",
     "label": "chargeback",

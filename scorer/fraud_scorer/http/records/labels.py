@@ -43,12 +43,12 @@ def add_labels(
         _check(sent)
 
         def work(connection: Connection) -> tuple[bytes, list[Entity]]:
-            return once(connection, f"labels {by}", key, body, lambda: recorded(connection))
-
-        def recorded(connection: Connection) -> tuple[bytes, list[Entity]]:
-            added = labels.add(connection, sent, by=by)
+            answer = once(connection, f"labels {by}", key, body, lambda: recorded(connection))
             about = {one.transaction_id for one in sent} if refreshing else ()
-            return msgspec.json.encode(added), labels.entities_of(connection, about)
+            return answer, labels.entities_of(connection, about)
+
+        def recorded(connection: Connection) -> bytes:
+            return msgspec.json.encode(labels.add(connection, sent, by=by))
 
         answer, entities = await access.ask(work)
         if refreshing is not None:
@@ -70,9 +70,8 @@ def idempotency_key(request: Request) -> str:
 
 
 def once(
-    connection: Connection, scope: str, key: str, body: bytes,
-    effect: Callable[[], tuple[bytes, list[Entity]]],
-) -> tuple[bytes, list[Entity]]:  # fmt: skip
+    connection: Connection, scope: str, key: str, body: bytes, effect: Callable[[], bytes]
+) -> bytes:
     """The answer of `effect`, which is had once for the key, in one transaction with it. Raises
     Problem where the key was used for another request."""
     with connection.transaction():
@@ -85,11 +84,11 @@ def once(
                     " request",
                 )
             if claim.state == "same":
-                return (claim.answer or "").encode(), []
-        answer, entities = effect()
+                return (claim.answer or "").encode()
+        answer = effect()
         if key:
             idempotency.settle(connection, scope, key, answer.decode())
-    return answer, entities
+    return answer
 
 
 def _check(sent: Sequence[Label]) -> None:

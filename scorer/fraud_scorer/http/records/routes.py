@@ -9,6 +9,7 @@ from fraud_scorer.http.asgi import Request, Routes
 from fraud_scorer.http.limits import Limits
 from fraud_scorer.http.records.access import RecordsAccess
 from fraud_scorer.http.records.labels import add_labels
+from fraud_scorer.http.records.lists import change_lists, show_lists
 from fraud_scorer.http.records.refreshing import Refreshing
 from fraud_scorer.http.records.transactions import OldRecords, show_transaction
 from fraud_scorer.http.records.users import Kept, show_user
@@ -26,6 +27,8 @@ class Records:
     """Where features are kept."""
     kept: Kept | None = None
     """The features of a user, where some are kept."""
+    lists_changed: Callable[[], None] = lambda: None
+    """Is told that there are new words about lists, so that they are read soon."""
 
     async def aclose(self) -> None:
         """End what goes on, and close what is open."""
@@ -48,5 +51,9 @@ def routes(
     return {
         "/v1/labels": {"POST": add_labels(access, principal, limits, records.refreshing)},
         "/v1/transactions/{id}": {"GET": show_transaction(access, principal, records.old)},
+        "/v1/lists": {
+            "GET": show_lists(access, principal),
+            "POST": change_lists(access, principal, limits, records.lists_changed),
+        },
         "/v1/users/{id}/features": {"GET": show_user(access, principal, records.kept)},
     }
