@@ -47,6 +47,8 @@ class Transaction:
 
     rest: bytes
     fraud: bool
+    scenario: int = 0
+    """Of which kind the fraud is, where that is known."""
 
     def body(self, transaction_id: str) -> bytes:
         """The request's body."""
@@ -79,18 +81,23 @@ class Tally:
     latencies: list[float] = field(default_factory=list)
     caught: int = 0
     missed: int = 0
+    scenarios: dict[str, dict[int, list[int]]] = field(default_factory=dict)
+    """By version and scenario: frauds caught, and all of them."""
     false_alarms: int = 0
     failed: int = 0
     retried: int = 0
     failures: Counter[str] = field(default_factory=Counter)
     """How often each message came; of the first few different ones."""
 
-    def answered(self, answer: Answer, fraud: bool, seconds: float) -> None:
+    def answered(self, answer: Answer, transaction: Transaction, seconds: float) -> None:
         """Count an answer that took so many seconds."""
+        fraud = transaction.fraud
         self.decisions[answer.decision] += 1
         self.versions[answer.version] += 1
         self.latencies.append(seconds)
         alarm = answer.decision in _ALARMS
+        if transaction.scenario:
+            self._fraud(answer.version, transaction.scenario, int(alarm), 1)
         self.caught += fraud and alarm
         self.missed += fraud and not alarm
         self.false_alarms += alarm and not fraud
@@ -107,6 +114,9 @@ class Tally:
         self.latencies += other.latencies
         self.caught += other.caught
         self.missed += other.missed
+        for version, counts in other.scenarios.items():
+            for scenario, (caught, every) in counts.items():
+                self._fraud(version, scenario, caught, every)
         self.false_alarms += other.false_alarms
         self.failed += other.failed
         self.retried += other.retried
@@ -128,8 +138,14 @@ class Tally:
             "missed": self.missed,
             "false_alarms": self.false_alarms,
             "versions": dict(sorted(self.versions.items())),
+            **({"scenarios": self.scenarios} if self.scenarios else {}),
             **({"failures": dict(self.failures)} if self.failures else {}),
         }
+
+    def _fraud(self, version: str, scenario: int, caught: int, every: int) -> None:
+        counts = self.scenarios.setdefault(version, {}).setdefault(scenario, [0, 0])
+        counts[0] += caught
+        counts[1] += every
 
     def _say(self, message: str, count: int) -> None:
         if message in self.failures or len(self.failures) < _FAILURES_SHOWN:
@@ -236,7 +252,7 @@ class Stream:
             if isinstance(result, Failure):
                 self._tally.failure(str(result))
             else:
-                self._tally.answered(result, transaction.fraud, seconds)
+                self._tally.answered(result, transaction, seconds)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -283,7 +299,7 @@ def load(source: str) -> list[Transaction]:
         fields = content["transaction"]
         del fields["transaction_id"]
         rest = json.dumps(fields, separators=(",", ":")).encode()[1:]
-        transactions.append(Transaction(rest, content["fraud"]))
+        transactions.append(Transaction(rest, content["fraud"], content.get("scenario", 0)))
     if not transactions:
         raise ValueError("there is no transaction in it")
     return transactions

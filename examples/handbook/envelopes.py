@@ -11,8 +11,8 @@ from __future__ import annotations
 import argparse
 import gzip
 import sys
-from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,32 +29,52 @@ CURRENCY = "EUR"
 
 def envelopes(data: Dataset, rows: Sequence[int]) -> Iterator[dict[str, Any]]:
     """A line's content for each of the transactions at `rows`."""
-    transactions = data.transactions
     for row in rows:
-        time = transactions.start + timedelta(seconds=int(transactions.seconds[row]))
         yield {
-            "transaction": {
-                "transaction_id": f"tx-{row}",
-                "event_time": time.strftime("%Y-%m-%dT%H:%M:%SZ"),
-                "entities": {
-                    "customer": f"c-{transactions.customer[row]}",
-                    "terminal": f"t-{transactions.terminal[row]}",
-                },
-                "amount_minor": int(transactions.amount_minor[row]),
-                "currency": CURRENCY,
-                "features": dict(zip(NAMES, data.features[row].tolist(), strict=True)),
-            },
-            "fraud": bool(transactions.fraud[row]),
+            "transaction": transaction(data, row, NAMES),
+            "fraud": bool(data.transactions.fraud[row]),
         }
+
+
+def transaction(
+    data: Dataset, row: int, names: Sequence[str], later: timedelta = timedelta()
+) -> dict[str, Any]:
+    """One as it is sent to be scored, with its first features; it happened `later` than it did."""
+    transactions = data.transactions
+    time = transactions.start + timedelta(seconds=int(transactions.seconds[row])) + later
+    return {
+        "transaction_id": f"tx-{row}",
+        "event_time": stamp(time),
+        "entities": {
+            "customer": f"c-{transactions.customer[row]}",
+            "terminal": f"t-{transactions.terminal[row]}",
+        },
+        "amount_minor": int(transactions.amount_minor[row]),
+        "currency": CURRENCY,
+        "features": dict(zip(names, data.features[row].tolist(), strict=False)),
+    }
+
+
+def stamp(time: datetime) -> str:
+    """A time of UTC as JSON has it, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def write(data: Dataset, path: Path, count: int | None = None) -> tuple[int, int]:
     """Write the first `count` (None: all) of the test week; how many, and how many frauds."""
     rows = np.flatnonzero(split(data.transactions).test)[:count]
-    with path.open("wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as lines:
-        for content in envelopes(data, rows.tolist()):
-            lines.write(msgspec.json.encode(content) + b"\n")
+    write_lines(path, envelopes(data, rows.tolist()))
     return len(rows), int(data.transactions.fraud[rows].sum())
+
+
+def write_lines(path: Path, lines: Iterable[object]) -> int:
+    """Write gzipped lines of JSON; how many."""
+    count = 0
+    with path.open("wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
+        for content in lines:
+            packed.write(msgspec.json.encode(content) + b"\n")
+            count += 1
+    return count
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -95,10 +95,15 @@ def simulate(parameters: Parameters | None = None) -> Transactions:
     return labelled(spend(parameters), parameters)[0]
 
 
+def homes(parameters: Parameters) -> Floats:
+    """Where each customer lives on the map, (customers, 2)."""
+    return 100 * _profiles(parameters)[:, :2]
+
+
 def spend(parameters: Parameters) -> Transactions:
     """What the customers buy, with no fraud in it yet."""
     base = parameters.seed * _SEED_STEP
-    profiles = np.random.RandomState(base).random_sample((parameters.customers, 4))
+    profiles = _profiles(parameters)
     homes = 100 * profiles[:, :2]
     means, rates = 5 + 95 * profiles[:, 2], 4 * profiles[:, 3]
     sites = 100 * np.random.RandomState(base + 1).random_sample((parameters.terminals, 2))
@@ -159,6 +164,12 @@ def labelled(
     first, second, third = totals
     frauds = replace(honest, amount_minor=amounts, scenario=scenario)
     return frauds, (first, second - first, third - second)
+
+
+def _profiles(parameters: Parameters) -> Floats:
+    """Each customer's place, mean amount and purchases a day, all from 0 to 1."""
+    generator = np.random.RandomState(parameters.seed * _SEED_STEP)
+    return generator.random_sample((parameters.customers, 4))
 
 
 def _purchases(

@@ -131,6 +131,15 @@ def test_everything_is_sent_counted_and_told_apart(scorer: Scorer, transactions:
     assert [line["second"] for line in seconds] == list(range(1, len(seconds) + 1))
 
 
+def test_frauds_are_told_apart_by_scenario_and_version(scorer: Scorer, transactions: Path) -> None:
+    lines = [json.loads(line) for line in gzip.decompress(transactions.read_bytes()).splitlines()]
+    for line, scenario in zip(lines, (2, 2, 3, 0, 0), strict=True):
+        line["scenario"] = scenario
+    transactions.write_bytes(gzip.compress("\n".join(map(json.dumps, lines)).encode()))
+    _, said = stream(scorer.url, transactions, "--count", 10, "--rate", 1000)
+    assert said[-1]["summary"]["scenarios"] == {"v1": {"2": [4, 4], "3": [0, 2]}}
+
+
 def test_each_transaction_has_an_id_of_its_own_in_every_run(
     scorer: Scorer, transactions: Path
 ) -> None:
