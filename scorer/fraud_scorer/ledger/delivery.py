@@ -9,7 +9,8 @@ other stopped.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -25,6 +26,10 @@ from fraud_scorer.ledger.rows import Rows
 
 DELIVERING = 0x6C656467
 """Whoever delivers holds this advisory lock in common; whoever erases holds it alone."""
+
+
+_SENT_TOGETHER = 64
+"""Rows: some fifty kilobytes, which the socket takes while the one before is worked on."""
 
 
 class ChainConflict(Exception):
@@ -89,15 +94,18 @@ def _deliver(
         oldest = min(decode(one.links[0].body).at for one in stretches)
         found = Rows(subject_kind, erasures(connection, oldest))
         before = dict(state)
-        for stretch in stretches:
-            state[stretch.chain] = _add(found, stretch, state[stretch.chain])
+        with _copying(connection, "transactions", rows.TRANSACTIONS) as send:
+            # Sent as they are made: Postgres, whose largest part these are, works meanwhile.
+            for stretch in stretches:
+                state[stretch.chain] = _add(found, stretch, state[stretch.chain], send)
+            send(found.transactions)
         for table, columns, lines in (
-            ("transactions", rows.TRANSACTIONS, found.transactions),
             ("predictions", rows.PREDICTIONS, found.predictions),
             ("audit", rows.AUDIT, found.audit),
         ):
             if lines:
-                _copy(connection, table, columns, lines)
+                with _copying(connection, table, columns) as send:
+                    send(lines)
         connection.cursor().executemany(
             "UPDATE chains SET delivered = %s, hash = %s WHERE chain = %s",
             [(now.count, now.hash, chain) for chain, now in state.items() if now != before[chain]],
@@ -105,8 +113,10 @@ def _deliver(
     return state
 
 
-def _add(found: Rows, stretch: Stretch, at: Delivered) -> Delivered:
-    """Add the rows of what comes after `at`."""
+def _add(
+    found: Rows, stretch: Stretch, at: Delivered, send: Callable[[Sequence[str]], None]
+) -> Delivered:
+    """Add the rows of what comes after `at`, and send those of transactions on the way."""
     ahead = at.count - stretch.first
     if ahead < 0 or ahead >= len(stretch.links):
         return at
@@ -124,6 +134,9 @@ def _add(found: Rows, stretch: Stretch, at: Delivered) -> Delivered:
                 f"chain {stretch.chain}: entry {link.sequence} cannot be read ({error}); it was"
                 " written by a later release, or changed"
             ) from None
+        if len(found.transactions) == _SENT_TOGETHER:
+            send(found.transactions)
+            found.transactions.clear()
     last = stretch.links[-1]
     return Delivered(last.sequence + 1, last.hash)
 
@@ -170,9 +183,13 @@ def digest_of(subject: str) -> bytes:
     return hashlib.sha256(b"fraudops subject\n" + subject.encode()).digest()
 
 
-def _copy(connection: Connection, table: str, columns: str, lines: Sequence[str]) -> None:
+@contextmanager
+def _copying(
+    connection: Connection, table: str, columns: str
+) -> Iterator[Callable[[Sequence[str]], None]]:
+    """Gives what sends lines."""
     with connection.cursor().copy(f"COPY {table} ({columns}) FROM STDIN".encode()) as copy:
-        copy.write("".join(lines).encode())
+        yield lambda lines: copy.write("".join(lines).encode())
 
 
 def _months(stretches: Sequence[Stretch]) -> set[date]:
