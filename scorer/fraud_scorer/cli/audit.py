@@ -4,22 +4,27 @@
   show      everything known about a transaction
   history   a user's transactions, newest first
   accesses  who looked at a transaction or a user
-  retain    drop months from Postgres that are older than --hot and sealed in the archive
+  retain    keep Postgres as it should be, once a day: make partitions ahead, forget old idempotency
+            keys, drop months that are older than --hot and sealed in --archive
 
-Each look is logged. `verify` exits with 1 where something is wrong.
+Each look is logged. `verify` exits with 1 where something is wrong; `retain` where a month that
+should go must stay, or what is to stay has no room in --storage.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from fraud_scorer.cli import records, values
 from fraud_scorer.cli.terminal import USAGE, fail
+
+if TYPE_CHECKING:
+    from fraud_scorer.ledger.storage import Room
 
 SUMMARY = "verify the records, and look into them"
 
@@ -53,9 +58,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     accesses = actions.add_parser("accesses", help="who looked")
     accesses.add_argument("about", metavar="TRANSACTION|USER")
 
-    retain = actions.add_parser("retain", help="drop old months from Postgres")
-    retain.add_argument("--hot", type=_days, default="90d", metavar="DAYS", help="default: 90d")
-    records.add_archive(retain, required=True)
+    retain = actions.add_parser("retain", help="keep Postgres as it should be, once a day")
+    retain.add_argument(
+        "--hot",
+        type=_days,
+        default="90d",
+        metavar="DAYS",
+        help="how long records stay in Postgres, with --archive (default: 90d)",
+    )
+    retain.add_argument(
+        "--storage",
+        type=values.size,
+        metavar="SIZE",
+        help="what Postgres' volume has, such as 100Gi: say whether --hot fits into it",
+    )
+    records.add_archive(retain)
     records.add_public_keys(retain)
 
     for action in (verify, show, history, accesses, retain):
@@ -159,18 +176,39 @@ def _accesses(options: argparse.Namespace) -> int:
 
 
 def _retain(options: argparse.Namespace) -> int:
-    from fraud_scorer.ledger.retention import retire
+    from fraud_scorer.ledger import idempotency, partitions, storage
+    from fraud_scorer.ledger.retention import Retired, retire
     from fraud_scorer.ledger.seals import verifier_from
 
+    done, room = Retired((), ()), None
     with records.database(options, "audit retain").connect() as connection:
-        done = retire(
-            connection, records.archive(options), verifier_from(options.public_key), hot=options.hot
-        )
+        partitions.make(connection, partitions.months_ahead(datetime.now(UTC)))
+        print(f"partitions are there up to {partitions.months(connection)[-1]:%Y-%m}")
+        print(f"forgot {idempotency.forget_old(connection)} idempotency keys")
+        if options.archive:
+            done = retire(
+                connection, records.archive(options), verifier_from(options.public_key),
+                hot=options.hot,
+            )  # fmt: skip
+        if options.storage:
+            room = storage.room(connection, hot=options.hot, storage=options.storage)
     for month in done.dropped:
         print(f"dropped {month:%Y-%m}")
     for kept in done.kept:
         print(f"kept {kept.month:%Y-%m}: {kept.reason}")
-    return 1 if done.kept else 0
+    if room is not None:
+        print(_said_of(room, options.hot))
+    return 1 if done.kept or (room is not None and not room.enough) else 0
+
+
+def _said_of(room: Room, hot: timedelta) -> str:
+    used, there, a_day, needed = (
+        f"{size >> 20:,} Mi" for size in (room.used, room.storage, room.a_day, room.needed)
+    )
+    found = f"Postgres takes {used} of {there}, {a_day} a day; {hot.days} days take {needed}"
+    if room.enough:
+        return found
+    return f"{found}, which is too much: give it a larger volume, or keep fewer days (--hot)"
 
 
 _ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {

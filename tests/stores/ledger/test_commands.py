@@ -13,11 +13,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fraud_scorer.cli.main import main
+from fraud_scorer.ledger import partitions
 from fraud_scorer.ledger.archive import Archive
 from fraud_scorer.ledger.database import Database
 from fraud_scorer.ledger.seals import Signer
 from fraud_scorer.ledger.spool import Spool
-from tests.support.ledger import ship, write, writer
+from tests.support.ledger import Connection, ship, write, writer
 from tests.support.postgres import PostgresServer
 
 Output = pytest.CaptureFixture[str]
@@ -184,6 +185,26 @@ def test_labels_look_ups_and_erasure(
     assert "ann" in principals
     assert main(["audit", "retain", at, *audited]) == 0
     assert main(["audit", "verify", at, *audited]) == 0
+
+
+def test_retain(dsn: str, audited: list[str], connection: Connection, capsys: Output) -> None:
+    at = f"--postgres={dsn}"
+    ahead = partitions.months_ahead(datetime.now(UTC))[-1]
+    for table in partitions.PARTITIONED:
+        connection.execute(f"DROP TABLE {table}{ahead:_%Y_%m}".encode())
+    connection.execute(
+        "INSERT INTO idempotency_keys (scope, key, request_sha256, claimed_at)"
+        " VALUES ('labels', 'old', '', now() - interval '8 days'), ('labels', 'new', '', now())"
+    )
+    assert main(["audit", "retain", at, *audited, "--storage=100Gi"]) == 0
+    said = capsys.readouterr().out
+    assert f"partitions are there up to {ahead:%Y-%m}" in said
+    assert partitions.months(connection)[-1] == ahead
+    assert "forgot 1 idempotency keys" in said
+    assert "of 102,400 Mi" in said
+    assert main(["audit", "retain", at, "--storage=1Mi"]) == 1
+    assert "give it a larger volume, or keep fewer days" in capsys.readouterr().out
+    assert main(["audit", "retain", at]) == 0
 
 
 def test_keys_are_those_of_openssl(tmp_path: Path, audited: list[str], capsys: Output) -> None:

@@ -16,6 +16,7 @@ from fraud_scorer.ledger.database import Database
 from fraud_scorer.ledger.retention import Retired, retire
 from fraud_scorer.ledger.seals import Signer, Verifier
 from fraud_scorer.ledger.spool import Spool
+from fraud_scorer.ledger.storage import room
 from tests.support.ledger import Connection, count, ship, write, writer
 
 OLD = datetime(2025, 1, 31, 23, tzinfo=UTC)
@@ -130,6 +131,26 @@ def test_who_reads_is_not_held_up(
         assert not going.done()
         reader.rollback()
         assert going.result(timeout=60).dropped == (date(2025, 1, 1),)
+
+
+def test_room_is_told_by_what_a_day_takes(
+    spool: Spool, ledger: Database, connection: Connection
+) -> None:
+    one, now = writer(spool), datetime(2025, 3, 11, tzinfo=UTC)
+    write(one, range(2000), at=datetime(2025, 2, 20, tzinfo=UTC))
+    write(one, range(2000, 4000), at=datetime(2025, 3, 10, tzinfo=UTC))
+    one.close()
+    ship(spool, ledger)
+    found = room(connection, hot=HOT, storage=1 << 30, now=now)
+    (records,) = connection.execute(
+        "SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c"
+        " WHERE relname ~ '^(audit|transactions|predictions)_2025_0[23]$'"
+    ).fetchone() or (0,)
+    assert found.a_day == records // 38  # all of February, and ten days
+    assert found.needed > found.a_day * 90
+    assert found.enough
+    assert not room(connection, hot=HOT, storage=found.needed, now=now).enough
+    assert not room(connection, hot=timedelta(days=1), storage=found.used, now=now).enough
 
 
 def test_rows_that_were_removed_do_not_pass_for_retired(
