@@ -31,7 +31,7 @@ from fraud_scorer.artifact.digest import canonical_json
 from fraud_scorer.artifact.features import Window
 from fraud_scorer.artifact.manifest import Feature
 from fraud_scorer.artifact.plan import store_location
-from fraud_scorer.ledger.migrate import index_entities
+from fraud_scorer.ledger.entity_indexes import index_entities
 from fraud_scorer.publishing import publish_model
 from tests.cluster.control_plane import LOOPBACK
 from tests.support import object_stores, postgres, redis

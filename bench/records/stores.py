@@ -20,7 +20,8 @@ from bench.records import loading
 from bench.scorer.running import family
 from fraud_scorer.ledger import partitions
 from fraud_scorer.ledger.database import Database
-from fraud_scorer.ledger.migrate import index_entities, migrate
+from fraud_scorer.ledger.entity_indexes import index_entities
+from fraud_scorer.ledger.migrate import migrate
 from tests.cluster.control_plane import LOOPBACK
 from tests.cluster.progress import step
 from tests.support import postgres, redis

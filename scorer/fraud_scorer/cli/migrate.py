@@ -48,7 +48,8 @@ def run(options: argparse.Namespace) -> int:
     """Migrate; 0 when the schema is up to date."""
     from fraud_scorer.ledger import partitions
     from fraud_scorer.ledger.database import DatabaseError
-    from fraud_scorer.ledger.migrate import index_entities, migrate
+    from fraud_scorer.ledger.entity_indexes import index_entities
+    from fraud_scorer.ledger.migrate import migrate
     from fraud_scorer.ledger.roles import Roles, grant, make_roles
 
     try:

@@ -13,14 +13,12 @@ what Postgres gets, and the image that serves stays free of an ORM.
 from __future__ import annotations
 
 import hashlib
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
 import psycopg
-from psycopg import sql
 
 from fraud_scorer.ledger.database import Connection, DatabaseError
 from fraud_scorer.ledger.roles import Roles, alone
@@ -29,8 +27,6 @@ _LOCK_TIMEOUT = "3s"
 """How long a change waits for a table, and so holds up those that come after it."""
 _TRIES = 20
 _BETWEEN_TRIES = 1.0
-
-_KIND = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
 _MEMORY = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -94,23 +90,6 @@ def migrate(
             if not connection.closed:
                 connection.execute("RESET ROLE")
     return [one.name for one in missing]
-
-
-def index_entities(connection: Connection, roles: Roles | None, kinds: Sequence[str]) -> None:
-    """Have an index by which the transactions of an entity of each kind are found: which kinds that
-    are is a matter of the models. Recording waits in the spool while one is made. Raises
-    DatabaseError."""
-    if wrong := [kind for kind in kinds if not _KIND.fullmatch(kind)]:
-        raise DatabaseError(f"{wrong[0]!r} is no kind of entity, such as terminal")
-    with alone(connection), connection.transaction():
-        if roles is not None:
-            connection.execute(f"SET LOCAL ROLE {roles.owner}")
-        for kind in kinds:
-            connection.execute(
-                sql.SQL(
-                    'CREATE INDEX IF NOT EXISTS {} ON transactions ((entities->>{}), "timestamp")'
-                ).format(sql.Identifier(f"transactions_by_{kind}"), sql.Literal(kind))
-            )
 
 
 def require_current(connection: Connection) -> None:

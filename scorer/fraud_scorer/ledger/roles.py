@@ -9,6 +9,7 @@ PREFIX_scorer_b   LOGIN    that is not in use a new password, and no running sco
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from psycopg import sql
 from fraud_scorer.ledger.database import Connection, DatabaseError
 
 _LOCK = 0x66726175  # "frau": whoever brings a database up to date holds it
+_BETWEEN_TRIES = 0.2
 _PREFIX = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
 _GRANTS = """
@@ -83,12 +85,20 @@ def make_roles(connection: Connection, roles: Roles, passwords: Mapping[str, str
 @contextmanager
 def alone(connection: Connection) -> Iterator[None]:
     """Of several who bring the same database up to date, one at a time."""
-    connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+    # Not by waiting in Postgres: a statement that waits has a snapshot, which an index that is made
+    # concurrently waits for.
+    while not _locked(connection):
+        time.sleep(_BETWEEN_TRIES)
     try:
         yield
     finally:
         if not connection.closed:
             connection.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+
+
+def _locked(connection: Connection) -> bool:
+    row = connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
+    return row is not None and bool(row[0])
 
 
 def _make_roles(connection: Connection, roles: Roles, passwords: Mapping[str, str]) -> None:

@@ -10,7 +10,7 @@ from fraud_scorer.features.layout import layout
 from fraud_scorer.features.postgres import Names, PostgresHistory
 from fraud_scorer.ledger import labels
 from fraud_scorer.ledger.database import Database
-from fraud_scorer.ledger.migrate import index_entities
+from fraud_scorer.ledger.entity_indexes import index_entities
 from fraud_scorer.ledger.roles import Roles
 from fraud_scorer.ledger.spool import Spool
 from tests.support.histories import EVERYTHING

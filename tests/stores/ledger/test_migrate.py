@@ -12,7 +12,6 @@ import pytest
 from fraud_scorer.ledger.database import Database, DatabaseError
 from fraud_scorer.ledger.migrate import (
     Migration,
-    index_entities,
     migrate,
     require_current,
     shipped,
@@ -25,6 +24,7 @@ from tests.support.postgres import PostgresServer
 TABLES = {
     "chains", "audit", "transactions", "predictions", "labels", "access_log", "idempotency_keys",
     "subject_keys", "erasures", "schema_migrations", "entity_attributes",
+    "list_entries",
 }  # fmt: skip
 
 
@@ -133,15 +133,6 @@ def test_a_migration_gives_way_to_who_reads(
                 reader.execute("SET statement_timeout = '10s'")
                 reader.execute("SELECT count(*) FROM labels")
         assert going.result(timeout=30) == ["9999_later.sql"]
-
-
-def test_an_index_for_each_kind_of_entity(connection: Connection) -> None:
-    for _ in range(2):
-        index_entities(connection, Roles(), ["terminal", "card"])
-    names = connection.execute("SELECT indexname FROM pg_indexes WHERE indexname ~ '^.*_by_'")
-    assert {name for (name,) in names} == {"transactions_by_terminal", "transactions_by_card"}
-    with pytest.raises(DatabaseError, match="no kind of entity"):
-        index_entities(connection, Roles(), ["a'b"])
 
 
 class TestRoles:

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from fraud_scorer.ledger.migrate import index_entities
+from fraud_scorer.ledger.entity_indexes import index_entities
 from fraud_scorer.ledger.roles import Roles
 from tests.support.ledger import migrated
 from tests.support.postgres import PostgresServer
