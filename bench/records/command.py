@@ -25,7 +25,7 @@ from tests.cluster.progress import say, step
 PARTS = ("append", "serve", "ship")
 LOADED, QUICK_LOADED = 10_000_000, 200_000
 SHIPPED, QUICK_SHIPPED = 1_000_000, 100_000
-ROUNDS, QUICK_ROUNDS = 25, 3
+ROUNDS, QUICK_ROUNDS = 11, 3
 SPANS, QUICK_SPANS = Spans(1.0, 4.0, 3), Spans(0.5, 1.5, 1)
 
 
