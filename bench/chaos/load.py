@@ -85,7 +85,8 @@ class Load:
     def end(self) -> Heard:
         """Send no more, and what was heard once all that is under way has come to its end."""
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._ending.set)
+            with suppress(RuntimeError):  # it has ended
+                self._loop.call_soon_threadsafe(self._ending.set)
             self._thread.join(_PATIENCE * 3)
         return self.heard
 
