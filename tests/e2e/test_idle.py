@@ -7,11 +7,11 @@ import pytest
 
 from tests.cluster.audit import AuditLog, Entry
 from tests.e2e.bed import OPERATOR, OPERATOR_NAMESPACE, OPERATOR_USER, Bed, wait_for
+from tests.support.operator_memory import most_megabytes
 
 pytestmark = pytest.mark.node
 
 DETECTORS = [f"idle-{number}" for number in range(10)]
-MEGABYTES = 130
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_ten_detectors_fit_into_little_memory(ten_detectors: Bed) -> None:
         metrics = cluster.kubectl("get", f"--raw={path}/metrics")
         found = re.search(r"^process_resident_memory_bytes (\S+)$", metrics, re.MULTILINE)
         assert found is not None
-        assert float(found[1]) / 1e6 < MEGABYTES
+        assert float(found[1]) / (1 << 20) <= most_megabytes()
 
 
 def _quiet(log: AuditLog, bed: Bed) -> bool:

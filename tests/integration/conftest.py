@@ -24,6 +24,11 @@ def crds(control_plane: Cluster) -> Cluster:
     control_plane.kubectl(
         "apply", "--server-side", "--force-conflicts", f"--filename={ROOT / 'crds'}"
     )
+    # Until a CRD has any condition at all, kubectl takes that for an error.
+    control_plane.kubectl(
+        "wait", "--for=jsonpath={.status.conditions}", "--timeout=90s",
+        f"--filename={ROOT / 'crds'}",
+    )  # fmt: skip
     control_plane.kubectl(
         "wait", "--for=condition=Established", "--timeout=90s", f"--filename={ROOT / 'crds'}"
     )

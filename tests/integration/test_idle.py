@@ -9,11 +9,11 @@ import pytest
 from tests.cluster.audit import AuditLog
 from tests.support.bucket import Bucket
 from tests.support.kubelet import make_ready
+from tests.support.operator_memory import most_megabytes
 from tests.support.process import Installation, wait_for
 
 DETECTORS = 10
 MINUTE = 60.0
-MOST_MEGABYTES = 130
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def detectors(installation: Installation, bucket: Bucket) -> list[str]:
 def test_an_idle_operator_writes_its_lease_and_nothing_else(
     installation: Installation, detectors: list[str], audit: AuditLog
 ) -> None:
-    with installation.operator() as operator:
+    with installation.operator_as_in_a_pod() as operator:
         operator.wait_to_lead()
         for name in detectors:
             make_ready(installation, name, 1)
@@ -45,14 +45,17 @@ def test_an_idle_operator_writes_its_lease_and_nothing_else(
         time.sleep(MINUTE)  # the promise is about a minute in which nothing happens
         entries = audit.entries(installation.user)
         writes = [entry for entry in entries if entry.writes]
-        assert {entry.resource for entry in writes} == {"leases"}
-        assert 20 <= len(writes) <= 40
+        assert [entry for entry in writes if entry.resource != "leases"] == []
+        assert 0 < len(writes) <= 40
         assert not [entry for entry in entries if entry.refused]
-        assert operator.metric("fraud_operator_store_polls_total") >= polls + 5 * DETECTORS
+        wait_for(
+            "stores were looked at all the while",
+            lambda: operator.metric("fraud_operator_store_polls_total") >= polls + 5 * DETECTORS,
+        )
 
         megabytes = operator.resident_megabytes()
         print(f"{DETECTORS} detectors: {megabytes:.0f} MB resident")
-        assert megabytes < MOST_MEGABYTES
+        assert megabytes <= most_megabytes()
 
     # A new process finds everything as it should be.
     audit.mark()
@@ -63,7 +66,7 @@ def test_an_idle_operator_writes_its_lease_and_nothing_else(
             lambda: operator.metric("fraud_operator_reconciles_total") >= 2 * DETECTORS,
         )
         writes = [entry for entry in audit.entries(installation.user) if entry.writes]
-        assert {entry.resource for entry in writes} == {"leases"}
+        assert [entry for entry in writes if entry.resource != "leases"] == []
 
 
 def settle(installation: Installation, audit: AuditLog) -> None:

@@ -12,11 +12,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -91,21 +92,14 @@ class Installation:
         """A kubeconfig of the operator's ServiceAccount."""
         path = self.folder / "operator.kubeconfig"
         if not path.exists():
-            config = yaml.safe_load(self.cluster.kubeconfig.read_text())
-            contexts = {one["name"]: one["context"] for one in config["contexts"]}
-            name = contexts[self.cluster.context]["cluster"]
-            cluster = next(one for one in config["clusters"] if one["name"] == name)
-            authority = cluster["cluster"].pop("certificate-authority", None)
-            if authority:
-                data = (self.cluster.kubeconfig.parent / authority).read_bytes()
-                cluster["cluster"]["certificate-authority-data"] = base64.b64encode(data).decode()
-            token = self.kubectl("create", "token", install.NAME, "--duration=1h").strip()
+            name, cluster = self._server()
+            token = self._token()
             path.write_text(
                 yaml.safe_dump(
                     {
                         "apiVersion": "v1",
                         "kind": "Config",
-                        "clusters": [cluster],
+                        "clusters": [{"name": name, "cluster": cluster}],
                         "users": [{"name": "operator", "user": {"token": token}}],
                         "contexts": [
                             {"name": "test", "context": {"cluster": name, "user": "operator"}}
@@ -117,11 +111,50 @@ class Installation:
             path.chmod(0o600)
         return path
 
+    def service_account(self) -> dict[str, str]:
+        """The same as a pod gets it: its environment, and a folder of files."""
+        folder = self.folder / "serviceaccount"
+        _, cluster = self._server()
+        if not folder.exists():
+            folder.mkdir(mode=0o700)
+            authority = base64.b64decode(cluster["certificate-authority-data"])
+            (folder / "ca.crt").write_bytes(authority)
+            (folder / "token").write_text(self._token())
+            (folder / "namespace").write_text(self.namespace)
+        at = urlsplit(cluster["server"])
+        return {
+            "SERVICE_ACCOUNT": str(folder),
+            "KUBERNETES_SERVICE_HOST": str(at.hostname),
+            "KUBERNETES_SERVICE_PORT": str(at.port or 443),
+        }
+
+    def _server(self) -> tuple[str, dict[str, str]]:
+        """The kubeconfig's cluster, with what it is trusted by."""
+        config = yaml.safe_load(self.cluster.kubeconfig.read_text())
+        contexts = {one["name"]: one["context"] for one in config["contexts"]}
+        name: str = contexts[self.cluster.context]["cluster"]
+        cluster: dict[str, str] = next(
+            one["cluster"] for one in config["clusters"] if one["name"] == name
+        )
+        authority = cluster.pop("certificate-authority", None)
+        if authority:
+            data = (self.cluster.kubeconfig.parent / authority).read_bytes()
+            cluster["certificate-authority-data"] = base64.b64encode(data).decode()
+        return name, cluster
+
+    def _token(self) -> str:
+        return self.kubectl("create", "token", install.NAME, "--duration=1h").strip()
+
     def operator(
         self, name: str = "operator", *flags: str, module: str = "fraud_operator.cli.main"
     ) -> Operator:
         """Start an operator of the installation."""
-        return Operator(self, name, flags, module)
+        at = self.kubeconfig()
+        return Operator(self, name, (f"--kubeconfig={at}", *flags), module, {})
+
+    def operator_as_in_a_pod(self, name: str = "operator") -> Operator:
+        """The same without a kubeconfig, which takes memory that a pod does not need."""
+        return Operator(self, name, (), "tests.support.pod_operator", self.service_account())
 
 
 def installed(cluster: Cluster, namespace: str, folder: Path, *others: str) -> Installation:
@@ -145,17 +178,24 @@ def installed(cluster: Cluster, namespace: str, folder: Path, *others: str) -> I
 class Operator:
     """A running `fraud-operator run`. Use as a context manager, or call `stop`."""
 
-    def __init__(self, at: Installation, name: str, flags: Sequence[str], module: str) -> None:
+    def __init__(
+        self,
+        at: Installation,
+        name: str,
+        flags: Sequence[str],
+        module: str,
+        more: Mapping[str, str],
+    ) -> None:
         self.name = name
         self.log = at.folder / f"{name}.log"
         command = [
             sys.executable, "-m", module, "run",
-            f"--kubeconfig={at.kubeconfig()}", f"--scorer-image={SCORER_IMAGE}",
-            f"--namespaces={at.namespace}", f"--lease-namespace={at.namespace}",
+            f"--scorer-image={SCORER_IMAGE}", f"--namespaces={at.namespace}",
+            f"--lease-namespace={at.namespace}",
             f"--identity={name}", "--listen=127.0.0.1:0", "--log-level=debug", *flags,
         ]  # fmt: skip
         # Nothing of this machine's clouds: the operator must not need it, nor find it.
-        environment = {"PATH": os.environ["PATH"], "HOME": str(at.folder)}
+        environment = {"PATH": os.environ["PATH"], "HOME": str(at.folder), **more}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, stderr=log, stdout=log, env=environment, cwd=ROOT

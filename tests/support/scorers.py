@@ -98,7 +98,7 @@ class StandIn:
                 return _problem(422, str(error))
         self.asked.append(f"PUT {plan.serial}" if plan else "GET")
         if self.hangs:
-            await asyncio.sleep(30)
+            await asyncio.Event().wait()
         if self.refuses_all:
             return _problem(self.refuses_all, "as the test wants it")
         if self.token and request.headers.get("Authorization") != f"Bearer {self.token}":
@@ -135,7 +135,11 @@ class Listening:
         app.router.add_route("GET", reports.PATH, pod.handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
-        await web.TCPSite(runner, address, self.port, reuse_address=True).start()
+        try:
+            await web.TCPSite(runner, address, self.port, reuse_address=True).start()
+        except OSError:
+            await runner.cleanup()
+            raise
         self.port = runner.addresses[0][1]
         self._runners[address] = runner
 
@@ -144,9 +148,8 @@ class Listening:
         await self._runners.pop(address).cleanup()
 
     async def close(self) -> None:
-        """Stop all of them."""
-        for address in list(self._runners):
-            await self.hang_up(address)
+        """Stop all of them, at once."""
+        await asyncio.gather(*map(self.hang_up, list(self._runners)))
 
 
 class Park:

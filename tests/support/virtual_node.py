@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import itertools
 import json
 import os
@@ -36,8 +37,9 @@ from tests.support.process import Installation
 from tests.support.scorers import Listening, StandIn
 
 _EVERY_SECONDS = 0.1
+_TRIES = 100
 _ADDRESSES = (
-    # Of this process alone: tests run side by side, and the port is the same for all.
+    # Begun where others hardly are: tests run side by side, and the port is the same for all.
     f"127.{16 + os.getpid() % 200}.{number // 250}.{number % 250 + 1}"
     for number in itertools.count()
 )
@@ -69,8 +71,10 @@ class VirtualNode:
                 try:
                     await self._look()
                 except aiohttp.ClientResponseError as error:
-                    if error.status not in (404, 409):
+                    if error.status not in (404, 409, 429, 500, 503, 504):
                         raise
+                except (aiohttp.ClientConnectionError, TimeoutError):
+                    pass  # a busy API server; a kubelet asks again
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), _EVERY_SECONDS)
             await self._listening.close()
@@ -108,9 +112,8 @@ class VirtualNode:
             stand_in = StandIn(name, token=token)
             stand_in.plan = await self._mounted_plan(detector)
             self.new(stand_in)
+            self.addresses[name] = await self._listen(stand_in)
             self.pods[name] = stand_in
-            self.addresses[name] = next(_ADDRESSES)
-            await self._listening.listen(self.addresses[name], stand_in)
         stand_in = self.pods[name]
         ready = stand_in.ready
         conditions = {one["type"]: one["status"] for one in pod["status"].get("conditions") or ()}
@@ -118,6 +121,20 @@ class VirtualNode:
         wanted = self.addresses[name], str(ready), stand_in.incarnation - 1
         if known != wanted:
             await self._report(name, _serving(self.addresses[name], ready, stand_in))
+
+    async def _listen(self, stand_in: StandIn) -> str:
+        """At an address that nobody on this machine has; which."""
+        for address in itertools.islice(_ADDRESSES, _TRIES):
+            try:
+                await self._listening.listen(address, stand_in)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+            else:
+                return address
+        raise AssertionError(
+            f"port {MANAGEMENT_PORT} of this machine's addresses belongs to another program: end it"
+        )
 
     async def _token(self, detector: str) -> str:
         secret = await self._call("GET", f"secrets/{detector}-management")

@@ -40,7 +40,7 @@ class Options:
     log_format: str = "json"
     resources: Mapping[str, Any] | str = field(
         default_factory=lambda: {
-            "requests": {"cpu": "100m", "memory": "128Mi"},
+            "requests": {"cpu": "100m", "memory": "192Mi"},
             "limits": {"memory": "512Mi"},
         }
     )
