@@ -6,6 +6,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +17,9 @@ from tests.cluster.audit import AuditLog
 from tests.support.bucket import Bucket
 from tests.support.closing import say
 from tests.support.process import Installation, Operator, wait_for
+
+HOLD_SECONDS = 10.0
+"""For how long a Lease is held after its last renewal."""
 
 
 @pytest.fixture
@@ -49,16 +53,17 @@ def lease(installation: Installation) -> dict[str, Any]:
 
 def takeover_seconds(installation: Installation, leader: str, successor: str) -> float:
     """Between the last renewal (or release) by the one and the first write by the other."""
-    end = time.monotonic() + 40
-    last = None
-    while time.monotonic() < end:
+    renewed: list[datetime] = []
+
+    def taken_over() -> datetime | None:
         seen = lease(installation)
         if seen["holderIdentity"] == successor:
-            assert last is not None
-            return (datetime.fromisoformat(seen["acquireTime"]) - last).total_seconds()
-        last = datetime.fromisoformat(seen["renewTime"])
-        time.sleep(0.2)
-    raise AssertionError(f"{successor} never took over from {leader}")
+            return datetime.fromisoformat(seen["acquireTime"])
+        renewed.append(datetime.fromisoformat(seen["renewTime"]))
+        return None
+
+    acquired = wait_for(f"{successor} takes over from {leader}", taken_over)
+    return (acquired - renewed[-1]).total_seconds()
 
 
 def works(installation: Installation) -> None:
@@ -76,7 +81,7 @@ def test_a_stopped_leader_is_followed_at_once(
     wait_for("the standby leads", lambda: holder(installation) == "second", seconds=60)
     acquired = datetime.fromisoformat(lease(installation)["acquireTime"])
     took = (acquired - stopped).total_seconds()
-    assert took < 3
+    assert took < HOLD_SECONDS, "it was given back, so nobody waited for its end"
     say("leaders", [f"one that is stopped is followed after {took:.1f} s"])
     assert leader.process.wait(20) == 0
     wait_for("it knows", standby.leads)
@@ -90,7 +95,7 @@ def test_a_killed_leader_is_followed_when_its_hold_has_ended(
     leader.process.kill()
     leader.process.wait()
     took = takeover_seconds(installation, "first", "second")
-    assert 9 < took < 15
+    assert took > HOLD_SECONDS - 1, "until then the other may be alive"
     say("leaders", [f"one that is killed is followed after {took:.1f} s"])
     wait_for("it knows", standby.leads)
     writes = [
@@ -150,14 +155,18 @@ def test_a_leader_killed_in_the_middle_of_much_work_leaves_nothing_undone_or_don
     for name in names:
         bucket.publish(f"{name}/", "v1")
     audit.mark()
-    installation.apply(*(bucket.detector(name, scorer={"replicas": 1}) for name in names))
 
     def made(kind: str) -> int:
         return len([one for one in installation.names(kind) if "/many-" in one])
 
-    wait_for("a part of the work is done", lambda: made("deployments"))
-    leader.process.kill()
-    leader.process.wait()
+    before = leader.writes()
+    with ThreadPoolExecutor() as meanwhile:
+        detectors = [bucket.detector(name, scorer={"replicas": 1}) for name in names]
+        applied_all = meanwhile.submit(installation.apply, *detectors)
+        wait_for("a part of the work is done", lambda: leader.writes() > before + len(names))
+        leader.process.kill()
+        leader.process.wait()
+        applied_all.result()
     assert made("deployments") < len(names), "it was to be killed before it was through"
     wait_for("the standby leads", standby.leads, seconds=60)
     kinds = ("deployments", "services", "serviceaccounts", "poddisruptionbudgets", "configmaps")
