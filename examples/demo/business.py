@@ -66,6 +66,20 @@ class Corner:
         write_lines(files.upcoming, self._with_truth())
         return files
 
+    def newly_compromised(self, now: datetime) -> dict[str, Any]:
+        """A fraud that is to come, at the terminal of which the late labels tell most, and those
+        that were there in time nothing."""
+        data = self.data.transactions
+        present = int((now - self.later - data.start).total_seconds())
+        rows = self.history[data.scenario[self.history] == 2]
+        age = present - data.seconds[rows]
+        known = data.terminal[rows[age >= (DELAY + LATE_DAYS) * DAY]]
+        late = data.terminal[rows[(age >= DELAY * DAY) & (age < (DELAY + LATE_DAYS) * DAY)]]
+        coming = self.upcoming[data.scenario[self.upcoming] == 2]
+        coming = coming[~np.isin(data.terminal[coming], known)]
+        told = [int((late == terminal).sum()) for terminal in data.terminal[coming]]
+        return self._sent(int(coming[int(np.argmax(told))]))
+
     def _sent(self, row: int) -> dict[str, Any]:
         return transaction(self.data, row, REQUEST, self.later)
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from examples.demo.client import restricted_pod
 from examples.demo.terminal import out
 from tests.cluster import Cluster, ClusterError
 
@@ -106,28 +107,5 @@ def _configmap(transactions: Path) -> dict[str, Any]:
 def _pod(image: str, service: str, rate: int, transactions: str) -> dict[str, Any]:
     mounted = "/transactions"
     script, data = f"{mounted}/{SCRIPT.name}", f"{mounted}/{transactions}"
-    container = {
-        "name": NAME,
-        "image": image,
-        "command": ["python3", script, service, data, f"--rate={rate}", "--seconds=3600"],
-        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-        "volumeMounts": [{"name": NAME, "mountPath": mounted}],
-    }
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": NAME},
-        "spec": {
-            "restartPolicy": "Never",
-            "automountServiceAccountToken": False,
-            "enableServiceLinks": False,
-            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-            "containers": [container],
-            "volumes": [{"name": NAME, "configMap": {"name": NAME}}],
-        },
-    }
+    command = ["python3", script, service, data, f"--rate={rate}", "--seconds=3600"]
+    return restricted_pod(NAME, image, command, mounted)

@@ -7,7 +7,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from textwrap import indent
+from typing import IO, Any
 
 from tests.cluster import ClusterError
 
@@ -62,20 +64,32 @@ class Shell:
         if output := self.run(*shlex.split(command), also=also):
             out(indent(output.rstrip(), "    "))
 
+    def feed(self, command: str, file: Path) -> None:
+        """Print a command line that reads a file, run it, and print what it says."""
+        out(f"  $ {command} < {file.name}")
+        with file.open("rb") as stream:
+            out(indent(self.run(*shlex.split(command), stdin=stream).rstrip(), "    "))
+
     def look(self, command: str, *, only: Callable[[str], str] = str) -> None:
         """Run a quick command line and print it with what it says, or a part of that, in one."""
         output = only(self.run(*shlex.split(command)))
         out(f"  $ {command}\n{indent(output.rstrip(), '    ')}")
 
     def run(
-        self, *command: str, also: Mapping[str, str] | None = None, input: str | None = None
+        self,
+        *command: str,
+        also: Mapping[str, str] | None = None,
+        input: str | None = None,
+        stdin: IO[bytes] | None = None,
     ) -> str:
         """Run a command and return its output."""
-        environment = {**self.environment, **(also or {})}
+        given: dict[str, Any] = {"stdin": stdin} if stdin is not None else {"input": input}
         result = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=environment, input=input
-        )
+            command,
+            capture_output=True, text=True, check=False,
+            env={**self.environment, **(also or {})}, **given,
+        )  # fmt: skip
         if result.returncode != 0:
             told = (result.stdout + result.stderr).strip()[-3000:]
             raise ClusterError(f"{shlex.join(command)}\nended with {result.returncode}:\n{told}")
-        return result.stdout
+        return str(result.stdout)

@@ -119,7 +119,7 @@ def compared(trained: Trained, recipe: Recipe) -> str:
         f"{'':24}{'here':>8}{'published':>11}",
         f"{'AUC':24}{metrics['auc']:8.3f}{auc:11.3f}",
         f"{'average precision':24}{metrics['averagePrecision']:8.3f}{precision:11.3f}",
-        f"{'frauds caught':24}{_caught(metrics)}",
+        f"{'frauds caught':24}{caught_by_scenario(metrics)}",
         f"trained on {metrics['trainingTransactions']:,.0f} transactions"
         f" ({metrics['trainingFrauds']:,.0f} frauds), judged by"
         f" {metrics['testTransactions']:,.0f} ({metrics['testFrauds']:,.0f})",
@@ -132,7 +132,7 @@ def compared(trained: Trained, recipe: Recipe) -> str:
     return "\n".join(lines)
 
 
-def _caught(metrics: Mapping[str, float]) -> str:
+def caught_by_scenario(metrics: Mapping[str, float]) -> str:
     """Of the test week's frauds, those that the thresholds review or decline, by scenario."""
     each = [
         f"{metrics[f'caughtScenario{one}']:.0f} of {metrics[f'fraudsScenario{one}']:.0f} by {name}"

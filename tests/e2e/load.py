@@ -7,6 +7,7 @@ Amounts go from 0 to 400, so that every decision is made.
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,18 +19,18 @@ from tests.e2e.bed import CLIENT, Bed, transaction
 _SEND = """
 import http.client, json, sys, threading, time
 
-host, path, body, threads, pause = sys.argv[1], sys.argv[2], sys.argv[3], *map(float, sys.argv[4:])
+host, path, body, name = sys.argv[1:5]
+threads, pause = map(float, sys.argv[5:])
 over, lock = threading.Event(), threading.Lock()
-answered, failed, versions, last = 0, [], {}, {}
+answered, failed, versions, last, degraded = [], [], {}, {}, {}
 
 def send(thread):
-    global answered
     number = 0
     while not over.is_set():
         number += 1
         features = {"amount": number * 7919 % 400, "night": number % 2}
         asked = json.loads(body) | {
-            "transaction_id": f"load-{thread}-{number}", "features": features}
+            "transaction_id": f"{name}-{thread}-{number}", "features": features}
         try:
             connection = http.client.HTTPConnection(host, timeout=10)
             connection.request("POST", path, json.dumps(asked), {
@@ -42,9 +43,12 @@ def send(thread):
         finally:
             connection.close()
         with lock:
-            answered += not said
             if not said:
-                model = json.loads(data)["model"]
+                answered.append(asked["transaction_id"])
+                answer = json.loads(data)
+                for why in answer["degraded"]:
+                    degraded[why] = degraded.get(why, 0) + 1
+                model = answer["model"]
                 version = model["version"] if model else ""
                 versions[version] = versions.get(version, 0) + 1
                 last[version] = time.time()
@@ -58,7 +62,8 @@ sys.stdin.read()
 over.set()
 for one in senders: one.join()
 print(json.dumps(
-    {"answered": answered, "failed": failed, "versions": versions, "last": last}))
+    {"answered": answered, "failed": failed, "versions": versions, "last": last,
+     "degraded": degraded}))
 """
 
 
@@ -66,24 +71,34 @@ print(json.dumps(
 class Load:
     """What came of it, once it is over."""
 
-    answered: int = 0
+    acknowledged: tuple[str, ...] = ()
+    """Transactions that were answered."""
     failed: tuple[str, ...] = ()
     versions: Mapping[str, int] = field(default_factory=dict)
     """How many answers each version gave; of the empty one, those that no model gave."""
     last: Mapping[str, float] = field(default_factory=dict)
     """When the last of them came: seconds since 1970."""
+    degraded: Mapping[str, int] = field(default_factory=dict)
+    """How many answers did without what."""
+
+    @property
+    def answered(self) -> int:
+        """How many transactions were answered."""
+        return len(self.acknowledged)
 
 
 @contextmanager
 def under_load(bed: Bed, detector: str, *, threads: int = 2, pause: float = 0.02) -> Iterator[Load]:
     """Send transactions to a detector while the context lasts."""
     body: dict[str, Any] = transaction("load", {"amount": 20.0, "night": 0})
+    # Nobody has seen these transactions before.
+    name = f"load-{secrets.token_hex(4)}"
     sender = subprocess.Popen(
         [
             str(bed.cluster.kubectl_path), "--context", bed.cluster.context,
             "--namespace", bed.namespace, "exec", "--stdin", CLIENT, "--",
             "python3", "-c", _SEND, f"{detector}-scorer", "/v1/score", json.dumps(body),
-            str(threads), str(pause),
+            name, str(threads), str(pause),
         ],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=bed.cluster.environment,
     )  # fmt: skip
@@ -93,5 +108,6 @@ def under_load(bed: Bed, detector: str, *, threads: int = 2, pause: float = 0.02
     finally:
         said, _ = sender.communicate(timeout=60)
     told = json.loads(said)
-    load.answered, load.failed = told["answered"], tuple(told["failed"])
+    load.acknowledged, load.failed = tuple(told["answered"]), tuple(told["failed"])
     load.versions, load.last = told["versions"], told["last"]
+    load.degraded = told["degraded"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from tests.drills.model.versions import alike
 from tests.e2e.bed import Bed, wait_for
 from tests.e2e.load import under_load
+from tests.e2e.processes import first_process
 from tests.support.closing import say
 from tests.support.fraud_cli import fraud_cli
 
@@ -107,7 +107,7 @@ def deaf_pod(rolling: Bed) -> Iterator[str]:
     """A pod that answers transactions and does not hear the operator: its parent process stands
     still."""
     name = rolling.pods(NAME)[0]["metadata"]["name"]
-    parent = _parent_of(rolling, name)
+    parent = first_process(rolling, name)
     os.kill(parent, signal.SIGSTOP)
     try:
         yield name
@@ -154,20 +154,3 @@ def _quarantined(bed: Bed, version: str) -> bool:
 
 def _serving(bed: Bed, pod: str) -> bool:
     return "fraudops.io/serving" in bed.get("pod", pod)["metadata"]["labels"]
-
-
-def _parent_of(bed: Bed, pod: str) -> int:
-    """The process, as this machine numbers it, that is the first of the pod's container."""
-    if bed.cluster.provider != "local":
-        pytest.skip("stops a process of a pod from outside, which takes a local node")
-    uid = bed.get("pod", pod)["metadata"]["uid"].replace("-", "_")
-    for cgroup in Path("/proc").glob("[0-9]*/cgroup"):
-        try:
-            inside, status = cgroup.read_text(), (cgroup.parent / "status").read_text()
-        except OSError:
-            continue
-        numbers = next(line for line in status.splitlines() if line.startswith("NSpid:")).split()
-        command = (cgroup.parent / "cmdline").read_bytes()
-        if uid in inside.replace("-", "_") and numbers[-1] == "1" and b"serve" in command:
-            return int(cgroup.parent.name)
-    raise AssertionError(f"no process of pod {pod}")

@@ -9,6 +9,6 @@ where they are named.
 """
 
 from tests.cluster.images.builder import Builder, builder
-from tests.cluster.images.recipes import NAMES, STORE_NAMES, build, tag_of
+from tests.cluster.images.recipes import NAMES, STORE_NAMES, build, repository_of, tag_of
 
-__all__ = ["NAMES", "STORE_NAMES", "Builder", "build", "builder", "tag_of"]
+__all__ = ["NAMES", "STORE_NAMES", "Builder", "build", "builder", "repository_of", "tag_of"]

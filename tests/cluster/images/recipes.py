@@ -79,7 +79,7 @@ class StoreImage:
     """A stand-in for an official image: Debian's package on the base image, the same contract."""
 
     name: str
-    version: str  # the major one, which the base's Debian must have
+    version: str  # as a tag; the base has it in its Debian
     limit_megabytes: float
 
     @property
@@ -106,7 +106,7 @@ PROJECT = (
     BinaryImage("bucket", program="versitygw"),
 )
 STORES = (
-    StoreImage("redis", version="8", limit_megabytes=40),
+    StoreImage("redis", version="8.0", limit_megabytes=40),
     StoreImage("postgres", version="17", limit_megabytes=200),
 )
 IMAGES = (*PROJECT, *STORES)
@@ -121,6 +121,11 @@ def tag_of(name: str) -> str:
     store, localhost/fraudops/postgres:17."""
     version = {image.name: image.version for image in STORES}.get(name, "dev")
     return f"localhost/fraudops/{name}:{version}"
+
+
+def repository_of(name: str) -> str:
+    """The same without the part that says which version."""
+    return tag_of(name).rpartition(":")[0]
 
 
 def build(names: Iterable[str] = ()) -> list[str]:

@@ -121,13 +121,13 @@ def test_a_store_is_built_anew_for_its_own_recipe_only(
         (tmp_path / name).write_text(f"# {name}\n")
     monkeypatch.setattr(recipes, "HERE", tmp_path)
     shelf, tag = Shelf(megabytes=8), recipes.tag_of("redis")
-    image = StoreImage("redis", version="8", limit_megabytes=40)
+    image = StoreImage("redis", version="8.0", limit_megabytes=40)
     assert image.build(shelf, tag)
     (tmp_path / "Dockerfile.postgres").write_text("# changed\n")
     assert not image.build(shelf, tag)
     (tmp_path / "redis-entrypoint.sh").write_text("# changed\n")
     assert image.build(shelf, tag)
-    assert shelf.built == ["localhost/fraudops/redis:8"] * 2
+    assert shelf.built == ["localhost/fraudops/redis:8.0"] * 2
 
 
 def test_stores_are_built_only_where_they_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
