@@ -108,9 +108,15 @@ def holding(connection: Connection, *, after: int = 0, limit: int | None = None)
     return _read(connection, f"{_HOLDS} AND number > %s", [after], limit)
 
 
-def since(connection: Connection, number: int) -> list[Said]:
+def since(connection: Connection, number: int, *, limit: int | None = None) -> list[Said]:
     """All that was said after the word with that number, in order; unlogged."""
-    return _read(connection, "number > %s", [number], None)
+    return _read(connection, "number > %s", [number], limit)
+
+
+def newest(connection: Connection) -> int:
+    """The number of the newest word; 0 where there is none."""
+    row = connection.execute("SELECT coalesce(max(number), 0) FROM list_entries").fetchone()
+    return int(row[0]) if row else 0
 
 
 def look(
