@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from importlib.metadata import version
 
-from fraud_scorer.cli import records
+from fraud_scorer.cli import records, values
 from fraud_scorer.cli.terminal import fail
 
 SUMMARY = "erase what is personal of somebody"
@@ -18,7 +18,9 @@ SUMMARY = "erase what is personal of somebody"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `erase`."""
-    parser.add_argument("entity", type=_entity, metavar="KIND=ID", help="such as customer=c-17")
+    parser.add_argument(
+        "entity", type=values.entity, metavar="KIND=ID", help="such as customer=c-17"
+    )
     parser.add_argument(
         "--subject",
         default="customer",
@@ -48,10 +50,3 @@ def run(options: argparse.Namespace) -> int:
         f" {'the key to the archive is deleted' if done.key_deleted else 'no key in the archive'}"
     )
     return 0
-
-
-def _entity(text: str) -> tuple[str, str]:
-    kind, _, who = text.partition("=")
-    if not kind or not who:
-        raise argparse.ArgumentTypeError(f"{text!r} is not like customer=c-17")
-    return kind, who

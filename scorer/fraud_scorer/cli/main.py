@@ -22,6 +22,7 @@ from fraud_scorer.cli import (
     fetch,
     judge,
     labels,
+    lists,
     migrate,
     publish,
     serve,
@@ -42,6 +43,7 @@ _COMMANDS = {
     "migrate": migrate,
     "ship": ship,
     "labels": labels,
+    "lists": lists,
     "audit": audit,
     "erase": erase,
 }

@@ -51,6 +51,14 @@ def moment(text: str) -> datetime:
     return found
 
 
+def entity(text: str) -> tuple[str, str]:
+    """`KIND=ID`."""
+    kind, _, who = text.partition("=")
+    if not kind or not who:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like customer=c-17")
+    return kind, who
+
+
 def positive(text: str) -> int:
     """A whole number from 1."""
     if not text.isdecimal() or int(text) < 1:
