@@ -6,9 +6,12 @@ so that the operator cannot read a bucket as itself.
 
 from __future__ import annotations
 
+import base64
 import copy
+import hashlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -179,6 +182,26 @@ class S3Store:
 
     def create(self, path: str, source: Path | bytes) -> None:
         self._put(path, source, IfNoneMatch="*")
+
+    def keeps(self) -> bool:
+        """Whether the bucket has Object Lock, so that `create_kept` is possible."""
+        with self._explained("ask for the Object Lock of", self._name):
+            try:
+                answer = self._client.get_object_lock_configuration(Bucket=self.location.bucket)
+            except ClientError as error:
+                if _status(error) in (400, 404, 405, 501):  # no lock, or a server that knows none
+                    return False
+                raise
+        return answer.get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") == "Enabled"
+
+    def create_kept(self, path: str, source: bytes, until: datetime) -> None:
+        """Write one that is not there, and that nobody is to delete or replace before then; who
+        has the right to bypass governance may."""
+        md5 = base64.b64encode(hashlib.md5(source, usedforsecurity=False).digest()).decode()
+        self._put(
+            path, source, IfNoneMatch="*", ContentMD5=md5, ObjectLockMode="GOVERNANCE",
+            ObjectLockRetainUntilDate=until,
+        )  # fmt: skip
 
     def write(self, path: str, source: Path | bytes) -> None:
         self._put(path, source)

@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     retain = actions.add_parser("retain", help="keep Postgres as it should be, once a day")
     retain.add_argument(
         "--hot",
-        type=_days,
+        type=values.days,
         default="90d",
         metavar="DAYS",
         help="how long records stay in Postgres, with --archive (default: 90d)",
@@ -223,10 +223,3 @@ _ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
 def _print(what: Any, *, indent: int = 2) -> None:
     text = msgspec.json.encode(what)
     print((msgspec.json.format(text, indent=indent) if indent else text).decode())
-
-
-def _days(text: str) -> timedelta:
-    number = text.removesuffix("d")
-    if not number.isdecimal() or int(number) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not like 90d")
-    return timedelta(days=int(number))

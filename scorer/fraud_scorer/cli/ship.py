@@ -11,9 +11,13 @@ import argparse
 import signal
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fraud_scorer.cli import records, values
 from fraud_scorer.cli.terminal import USAGE, fail
+
+if TYPE_CHECKING:
+    from fraud_scorer.ledger.archive import Archive
 
 SUMMARY = "ship records from the spool to Postgres and the archive"
 
@@ -30,6 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="an Ed25519 private key (PEM) to seal with; goes with --archive",
+    )
+    add(
+        "--retention",
+        type=values.days,
+        metavar="DAYS",
+        help="put what is archived under Object Lock (governance) for so long, such as 2555d or 7y,"
+        " where the bucket has it",
     )
     add(
         "--subject",
@@ -55,6 +66,8 @@ def run(options: argparse.Namespace) -> int:
     from fraud_scorer.ledger.shipper import Shipper, Shipping
     from fraud_scorer.ledger.spool import Spool, SpoolTaken
 
+    if options.retention and options.archive is None:
+        return fail("--retention says nothing without --archive: give that too", USAGE)
     if (options.archive is None) != (options.seal_key is None):
         return fail("--archive and --seal-key go together: give both, or neither", USAGE)
     logs.configure(options.log_level)
@@ -62,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
         shipper = Shipper(
             Spool(options.spool, options.spool_limit),
             records.database(options, "ship"),
-            records.archive(options, make=True) if options.archive else None,
+            _archive(options),
             signer_from(options.seal_key) if options.seal_key else None,
             Shipping(
                 subject_kind=options.subject, spill_after=options.spill_after, grace=options.grace
@@ -76,3 +89,10 @@ def run(options: argparse.Namespace) -> int:
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stop.set())
     return 0 if shipper.run(stop) else 1
+
+
+def _archive(options: argparse.Namespace) -> Archive | None:
+    if not options.archive:
+        return None
+    archive = records.archive(options, make=True)
+    return archive.keeping(options.retention) if options.retention else archive

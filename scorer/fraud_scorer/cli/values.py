@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import msgspec
@@ -64,6 +64,14 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
     return int(text)
+
+
+def days(text: str) -> timedelta:
+    """A period of days (`90d`) or years (`7y`, of 365 days)."""
+    number, each = text[:-1], {"d": 1, "y": 365}.get(text[-1:])
+    if each is None or not number.isdecimal() or not 0 < int(number) < 100_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like 90d or 7y")
+    return timedelta(days=int(number) * each)
 
 
 def size(text: str) -> int:

@@ -5,19 +5,22 @@
     personal/CHAIN/00000000.gz          what is personal, under each person's key (vault.py)
     pending/CHAIN/00000000.seg.gz       a segment of the spool that Postgres does not have yet
 
-Segments and seals are written once and never again: they may lie under Object Lock. `pending/`
-holds personal data as it was spooled, until it was delivered: it must be deletable, and not be
-versioned.
+What is in `segments/` and `personal/` is written once and never again, and is put under Object Lock
+where that is offered and a time is given. `pending/` holds personal data as it was spooled, until it
+was delivered: it must be deletable, and not be versioned.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import logging
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 from uuid import UUID
 
 from fraud_scorer.artifact.store import AlreadyThere, FileMissing
@@ -27,6 +30,7 @@ from fraud_scorer.ledger.segment import HEADER_BYTES, Header, read_header
 _SEGMENTS, _PERSONAL, _PENDING = "segments", "personal", "pending"
 _LINES, _SEAL, _BESIDE, _SPOOLED = ".jsonl.gz", ".seal", ".gz", ".seg.gz"
 _LEVEL = 3
+_log = logging.getLogger(__name__)
 _LARGEST_SEAL = 1 << 16
 
 
@@ -64,6 +68,17 @@ class Files(Protocol):
         """Remove one, there or not."""
 
 
+@runtime_checkable
+class Keeping(Protocol):
+    """A store whose files can be put under a lock."""
+
+    def keeps(self) -> bool:
+        """Whether it does."""
+
+    def create_kept(self, path: str, source: bytes, until: datetime) -> None:
+        """Write one that is not there, and that nobody deletes before then."""
+
+
 class SegmentName(NamedTuple):
     """Which segment of which chain."""
 
@@ -74,8 +89,15 @@ class SegmentName(NamedTuple):
 class Archive:
     """The files, by what they are. All methods may raise StoreError."""
 
-    def __init__(self, store: Files) -> None:
-        self._store = store
+    def __init__(self, store: Files, *, keep: timedelta | None = None) -> None:
+        """What is written once is locked for as long as `keep`, where the store offers that."""
+        self.store, self._keep = store, keep
+        self._locks: Keeping | None = None
+        self._asked = keep is None
+
+    def keeping(self, keep: timedelta) -> Archive:
+        """The same archive, for whoever writes what is to be kept for so long."""
+        return Archive(self.store, keep=keep)
 
     def put_segment(self, name: SegmentName, lines: bytes) -> None:
         """Write the lines of a segment, where they are not there."""
@@ -85,7 +107,7 @@ class Archive:
         """Write a segment's seal; the one that is there now, which may be an earlier one."""
         path = _path(_SEGMENTS, name, _SEAL)
         try:
-            self._store.create(path, seal)
+            self._write(path, seal)
         except AlreadyThere:
             return self.seal(name)
         return seal
@@ -93,7 +115,7 @@ class Archive:
     def seal(self, name: SegmentName) -> bytes:
         """Raises FileMissing."""
         path = _path(_SEGMENTS, name, _SEAL)
-        found = self._store.read(path, limit=_LARGEST_SEAL)
+        found = self.store.read(path, limit=_LARGEST_SEAL)
         if found is None:
             raise FileMissing(f"{path} does not exist", file=path)
         return found[0]
@@ -112,7 +134,8 @@ class Archive:
 
     def put_pending(self, name: SegmentName, spooled: bytes) -> None:
         """Keep a segment as it lay in the spool, until it is delivered."""
-        self._create(_path(_PENDING, name, _SPOOLED), _packed(spooled))
+        with suppress(AlreadyThere):  # the same, whole
+            self.store.create(_path(_PENDING, name, _SPOOLED), _packed(spooled))
 
     def pending(self, name: SegmentName) -> tuple[Header, bytes]:
         """The header and the frames of a segment that is to be delivered. Raises FileMissing, and
@@ -128,7 +151,7 @@ class Archive:
 
     def forget_pending(self, name: SegmentName) -> None:
         """It was delivered."""
-        self._store.delete(_path(_PENDING, name, _SPOOLED))
+        self.store.delete(_path(_PENDING, name, _SPOOLED))
 
     def sealed(self) -> list[SegmentName]:
         """All segments that have a seal, by chain and number."""
@@ -144,17 +167,32 @@ class Archive:
 
     def _create(self, path: str, data: bytes) -> None:
         """A segment has one content only, so that one that is there is the same, whole."""
-        try:
-            self._store.create(path, data)
-        except AlreadyThere:
-            return
+        with suppress(AlreadyThere):
+            self._write(path, data)
+
+    def _write(self, path: str, data: bytes) -> None:
+        if (lock := self._lock()) is not None and self._keep is not None:
+            lock.create_kept(path, data, datetime.now(UTC) + self._keep)
+        else:
+            self.store.create(path, data)
+
+    def _lock(self) -> Keeping | None:
+        if not self._asked:
+            offered = isinstance(self.store, Keeping) and self.store.keeps()
+            self._locks = self.store if offered else None  # type: ignore[assignment]
+            self._asked = True
+            if not offered:
+                _log.warning(
+                    "the archive has no Object Lock: whoever may delete there can remove records"
+                )
+        return self._locks
 
     def _names(self, folder: str, suffix: str) -> list[SegmentName]:
-        found = (_name(one.path, suffix) for one in self._store.list_files(f"{folder}/"))
+        found = (_name(one.path, suffix) for one in self.store.list_files(f"{folder}/"))
         return sorted(one for one in found if one is not None)
 
     def _unpacked(self, path: str) -> bytes:
-        packed = b"".join(self._store.open(path))
+        packed = b"".join(self.store.open(path))
         try:
             return gzip.decompress(packed)
         except (OSError, EOFError, zlib.error) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -28,7 +29,7 @@ from tests.support.postgres import own_postgres as own_postgres
 from tests.support.postgres import postgres as postgres
 from tests.support.records_api import api
 
-BUCKET = "audit"
+BUCKET, LOCKED_BUCKET = "audit", "audit-locked"
 
 
 @pytest.fixture(scope="session")
@@ -77,10 +78,12 @@ def archive(tmp_path: Path) -> Archive:
 
 @pytest.fixture(scope="session")
 def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real S3 API with an empty bucket."""
+    """A real S3 API with two empty buckets, the one with Object Lock."""
     with object_stores.versitygw(tmp_path_factory.mktemp("s3")) as server:
         keys = object_stores.ACCESS_KEY, object_stores.SECRET_KEY
-        client_of(server.endpoint, *keys).create_bucket(Bucket=BUCKET)
+        client = client_of(server.endpoint, *keys)
+        client.create_bucket(Bucket=BUCKET)
+        client.create_bucket(Bucket=LOCKED_BUCKET, ObjectLockEnabledForBucket=True)
         yield server.endpoint
 
 
@@ -90,6 +93,14 @@ def s3_archive(s3_endpoint: str) -> Archive:
     location = S3Location(bucket=BUCKET, prefix=f"{secrets.token_hex(4)}/", endpoint=s3_endpoint)
     keys = Keys(object_stores.ACCESS_KEY, object_stores.SECRET_KEY)
     return Archive(S3Store(location, keys))
+
+
+@pytest.fixture
+def locked_archive(s3_endpoint: str) -> Archive:
+    """In a bucket with Object Lock."""
+    location = S3Location(bucket=LOCKED_BUCKET, prefix=secrets.token_hex(4), endpoint=s3_endpoint)
+    keys = Keys(object_stores.ACCESS_KEY, object_stores.SECRET_KEY)
+    return Archive(S3Store(location, keys), keep=timedelta(days=2555))
 
 
 @pytest.fixture(scope="session")

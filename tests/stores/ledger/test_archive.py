@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from fraud_scorer.artifact.directory import DirectoryStore
-from fraud_scorer.artifact.store import StoreUnreachable
+from fraud_scorer.artifact.s3 import S3Store
+from fraud_scorer.artifact.store import AccessDenied, StoreUnreachable
 from fraud_scorer.ledger import archive as archives
 from fraud_scorer.ledger.archive import Archive, SegmentName
 from fraud_scorer.ledger.audit import verify
@@ -31,12 +33,44 @@ from tests.support.ledger import (
 NOWHERE = Database("host=/nonexistent dbname=none", name="test", patience=1)
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(params=["archive", "s3_archive", "locked_archive"])
 def any_archive(request: pytest.FixtureRequest) -> Archive:
     """Of each kind."""
-    name = "archive" if request.param == "folder" else "s3_archive"
-    found: Archive = request.getfixturevalue(name)
+    found: Archive = request.getfixturevalue(request.param)
     return found
+
+
+def test_under_object_lock_nobody_deletes_what_is_archived(
+    spool: Spool, ledger: Database, locked_archive: Archive, signer: Signer
+) -> None:
+    one = writer(spool)
+    write(one, range(50))
+    one.close()
+    ship(spool, ledger, locked_archive, signer)
+    store = locked_archive.store
+    assert isinstance(store, S3Store)
+    found = [each.path for each in store.list_files("")]
+    assert sorted({path.partition("/")[0] for path in found}) == ["personal", "segments"]
+    assert len(found) == 3
+    for path in found:
+        with pytest.raises(AccessDenied):
+            store.delete(path)
+    store.create("pending/x/00000000.seg.gz", b"waits")
+    store.delete("pending/x/00000000.seg.gz")
+
+
+def test_a_bucket_without_a_lock_is_told_of_once(
+    spool: Spool, ledger: Database, s3_archive: Archive, signer: Signer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    for number in (0, 1):
+        one = writer(spool)
+        write(one, range(number, number + 1))
+        one.close()
+    archive = s3_archive.keeping(timedelta(days=2555))
+    ship(spool, ledger, archive, signer)
+    assert len(archive.sealed()) == 2
+    assert caplog.text.count("no Object Lock") == 1
 
 
 def test_a_chain_is_sealed_whole(

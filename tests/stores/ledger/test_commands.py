@@ -137,6 +137,7 @@ def test_verify(dsn: str, audited: list[str], capsys: Output) -> None:
             "there is no folder",
         ),
         (["ship", "--spool=x", "--archive=y"], 2, "give both, or neither"),
+        (["ship", "--spool=x", "--retention=7y"], 2, "says nothing without --archive"),
         (["ship", "--spool=x", "--archive=y", "--seal-key={here}"], 2, "is no private key"),
         (["erase", "customer=1", "--subject=card", "--postgres={dsn}"], 1, "card=ID"),
         (["labels", "import", "/nonexistent/a.csv", "--postgres={dsn}"], 1, "/nonexistent/a.csv"),

@@ -1,4 +1,8 @@
-"""Each index has a query that needs it: the plan uses it, with enough rows for a choice."""
+"""Each index has a query that needs it: the plan uses it, with enough rows for a choice.
+
+The rows are those of ninety days, so that they lie in several months, as what is hot does: few for
+`make test`, and millions for `make test-long`, where a plan that reads too much would be felt.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +17,12 @@ from fraud_scorer.ledger.roles import Roles
 from tests.support.ledger import migrated
 from tests.support.postgres import PostgresServer
 
-ROWS = 60_000
+FEW, MANY = 60_000, 3_000_000
 FILL = """
 INSERT INTO transactions SELECT
-    now() - i * interval '1 second', 'tx-' || i, 'c-' || i % 3000, now() - i * interval '1 second',
-    i, 'EUR', jsonb_build_object('terminal', 't-' || i % 900), '{}', 'x', gen_random_uuid(), i
-    FROM generate_series(0, %(rows)s - 1) i;
+    now() - i * %(apart)s, 'tx-' || i, 'c-' || i % %(users)s, now() - i * %(apart)s,
+    i, 'EUR', jsonb_build_object('terminal', 't-' || i % %(terminals)s), '{}', 'x',
+    gen_random_uuid(), i FROM generate_series(0, %(rows)s - 1) i;
 INSERT INTO predictions SELECT
     recorded_at, transaction_id, 'p-' || sequence, 'active', random(), 'approve',
     CASE WHEN sequence % 50 = 0 THEN 'list.allow.customer' END,
@@ -39,19 +43,32 @@ INSERT INTO erasures SELECT sha256(transaction_id::bytea), recorded_at
 """
 
 
-@pytest.fixture(scope="module")
-def filled(postgres: PostgresServer) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+@pytest.fixture(
+    scope="module",
+    params=[FEW, pytest.param(MANY, marks=[pytest.mark.long])],
+    ids=["few", "many"],
+)
+def filled(
+    postgres: PostgresServer, request: pytest.FixtureRequest
+) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
     """A database with enough in it."""
+    rows: int = request.param
+    values = {
+        "rows": rows, "users": rows // 20, "terminals": rows // 66,
+        "apart": f"interval '{90 * 86400 / rows} seconds'",
+    }  # fmt: skip
     postgres.sql("CREATE DATABASE plans")
     migrated(postgres.dsn("plans"))
     with psycopg.connect(postgres.dsn("plans"), autocommit=True) as connection:
         index_entities(connection, Roles(), ["terminal"])
         for month in connection.execute(
-            "SELECT DISTINCT date_trunc('month', now() - i * interval '1 hour')::date"
-            " FROM generate_series(0, 24) i"
+            "SELECT DISTINCT date_trunc('month', now() - i * interval '1 day')::date"
+            " FROM generate_series(0, 91) i"
         ).fetchall():
             connection.execute("SELECT make_partitions(%s)", month)
-        for statement in FILL.replace("%(rows)s", str(ROWS)).split(";\n"):
+        for statement in FILL.split(";\n"):
+            for name, value in values.items():
+                statement = statement.replace(f"%({name})s", str(value))
             connection.execute(statement.encode())
         connection.execute("ANALYZE")
         yield connection
@@ -120,7 +137,7 @@ def filled(postgres: PostgresServer) -> Iterator[psycopg.Connection[tuple[Any, .
         ),
         (
             "list_entries_pkey",
-            "SELECT * FROM list_entries WHERE number > 59990 ORDER BY number",
+            "SELECT * FROM list_entries WHERE number > 1000 ORDER BY number LIMIT 100",
         ),
         (
             "access_log_about",
@@ -128,7 +145,7 @@ def filled(postgres: PostgresServer) -> Iterator[psycopg.Connection[tuple[Any, .
         ),
         (
             "idempotency_keys_claimed_at",
-            "DELETE FROM idempotency_keys WHERE claimed_at < now() - interval '16 hours'",
+            "DELETE FROM idempotency_keys WHERE claimed_at < now() - interval '85 days'",
         ),
         (
             "erasures_erased_at",
