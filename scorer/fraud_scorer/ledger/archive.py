@@ -6,8 +6,8 @@
     pending/CHAIN/00000000.seg.gz       a segment of the spool that Postgres does not have yet
 
 What is in `segments/` and `personal/` is written once and never again, and is put under Object Lock
-where that is offered and a time is given. `pending/` holds personal data as it was spooled, until it
-was delivered: it must be deletable, and not be versioned.
+where that is offered and a time is given. `pending/` holds personal data as it was spooled, until
+it was delivered: it must be deletable, and not be versioned.
 """
 
 from __future__ import annotations
