@@ -243,7 +243,12 @@ class _Process:
             fleet=fleet,
             applier=Applier(kube, self.store, Contention()),
             recorder=Recorder(kube, self.settings.identity),
-            defaults=OperatorDefaults(self.settings.scorer_image, self.settings.image_pull_policy),
+            defaults=OperatorDefaults(
+                self.settings.scorer_image,
+                self.settings.image_pull_policy,
+                self.settings.redis_image,
+                self.settings.postgres_image,
+            ),
             behind=self.queue.behind,
         )
         for key in self.store.known():

@@ -23,6 +23,7 @@ from fraud_operator.apply.applier import Applied, Applier
 from fraud_operator.apply.prune import prune
 from fraud_operator.apply.serving import set_serving
 from fraud_operator.apply.status import write_status
+from fraud_operator.apply.volumes import grow
 from fraud_operator.models.fleet import Fleet
 from fraud_operator.models.source import source_of, wanted_versions
 from fraud_operator.models.stores import ModelStores
@@ -128,6 +129,9 @@ class Controller:
             observed.children,
             persisted=lambda: self._tell_pods(key, wanted, observed),
         )
+        if wanted.growth is not None:
+            grown = await grow(self.kube, self.store, wanted.growth)
+            applied = replace(applied, results=[*applied.results, grown])
         await self._carry_out(key, obj, wanted, observed, applied)
         if applied.complete:
             await prune(self.kube, self.store, key, detector.uid, observed.children, wanted.lasting)

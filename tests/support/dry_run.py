@@ -42,13 +42,16 @@ class DryRuns:
     async def patch_status(self, *arguments: Any) -> Object:
         return await self.forked().patch_status(*arguments)
 
+    async def merge(self, *arguments: Any, **which: Any) -> Object:
+        return await self.forked().merge(*arguments, **which)
+
     async def create(self, manifest: Mapping[str, Any], **of: Any) -> Object:
         return await self.forked().create(manifest, **of)
 
     async def update(self, manifest: Mapping[str, Any], *, deadline: float) -> Object:
         return await self.forked().update(manifest, deadline=deadline)
 
-    async def delete(self, kind: Kind, namespace: str, name: str, **which: str) -> None:
+    async def delete(self, kind: Kind, namespace: str, name: str, **which: Any) -> None:
         await self.forked().delete(kind, namespace, name, **which)
 
 

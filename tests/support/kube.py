@@ -163,6 +163,23 @@ class FakeKube:
                     stored.leaves[path] = value
             return self._written(id_, write)
 
+    async def merge(
+        self, kind: Kind, namespace: str, name: str, patch: Mapping[str, Any], *, uid: str
+    ) -> Object:
+        id_ = (kind.kind, namespace, name)
+        with self._writing("merge", kind, name) as write:
+            stored = self._existing(id_)
+            if stored.uid != uid:
+                raise Conflict(409, "Conflict", "uid mismatch", f"merge {name}")
+            new = leaves(merged(self._render(stored, (namespace, name)), patch))
+            write.changed = new != stored.leaves
+            for owned in stored.managers.values():
+                owned -= {path for path in owned if stored.leaves.get(path) != new.get(path)}
+            mine = stored.managers.setdefault((FIELD_MANAGER, "Update"), set())
+            mine |= {path for path in new if stored.leaves.get(path) != new[path]}
+            stored.leaves = new
+            return self._written(id_, write)
+
     async def update(self, manifest: Mapping[str, Any], *, deadline: float) -> Object:
         kind, meta = kind_of(manifest), manifest["metadata"]
         id_ = (kind.kind, meta["namespace"], meta["name"])
@@ -175,7 +192,14 @@ class FakeKube:
             return self._written(id_, write)
 
     async def delete(
-        self, kind: Kind, namespace: str, name: str, *, uid: str, resource_version: str = ""
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        *,
+        uid: str,
+        resource_version: str = "",
+        orphan: bool = False,
     ) -> None:
         id_ = (kind.kind, namespace, name)
         with self._writing("delete", kind, name) as write:
@@ -185,6 +209,8 @@ class FakeKube:
             if stored.uid != uid or resource_version not in ("", str(stored.version)):
                 raise Conflict(409, "Conflict", "precondition failed", f"delete {name}")
             write.changed = True
+            if orphan:
+                self._orphan(uid)
             self.remove(kind, namespace, name)
 
     # What tests do to the cluster.
@@ -235,6 +261,21 @@ class FakeKube:
         stored = self.objects.pop(id_)
         stored.version = next(self._versions)
         self._tell(kind, "DELETED", self._render(stored, (namespace, name)))
+
+    def _orphan(self, uid: str) -> None:
+        """What that object owns is nobody's."""
+        for (_, namespace, name), stored in list(self.objects.items()):
+            theirs = {
+                path
+                for path, value in stored.leaves.items()
+                if path[:2] == ("f:metadata", "f:ownerReferences") and value.get("uid") == uid
+            }
+            for path in theirs:
+                del stored.leaves[path]
+            if theirs:
+                self._written(
+                    (stored.kind.kind, namespace, name), Write("put", stored.kind.kind, name, True)
+                )
 
     def collect_garbage(self) -> None:
         """Delete what has an owner that does not exist."""

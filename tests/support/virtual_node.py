@@ -22,6 +22,14 @@ from typing import Any
 
 import aiohttp
 
+from fraud_operator.plan.children import (
+    NAME_LABEL,
+    POSTGRES,
+    REDIS,
+    SCHEMA,
+    SCORER,
+    VERIFICATION,
+)
 from fraud_operator.plan.pod_template import MANAGEMENT_PORT
 from fraud_operator.runtime.connection import from_kubeconfig
 from fraud_scorer.artifact import layout
@@ -58,6 +66,12 @@ class VirtualNode:
     new: Callable[[StandIn], None] = lambda stand_in: None
     """What is done to a stand-in before anybody can ask it."""
     addresses: dict[str, str] = field(default_factory=dict)
+    down: set[str] = field(default_factory=set)
+    """Which of Redis and Postgres are not ready, by their pods' name label."""
+    migration: str = ""
+    """Why migrations fail; empty: they do not."""
+    migrated: list[str] = field(default_factory=list)
+    """Pods whose migration ended here."""
     verified: list[str] = field(default_factory=list)
     """The versions whose verification ended here."""
 
@@ -91,9 +105,13 @@ class VirtualNode:
                 await self._end(meta)
             elif not any(one["type"] == "PodScheduled" for one in status.get("conditions") or ()):
                 continue  # what the scheduler says later would replace what is said here
-            elif meta["labels"]["app.kubernetes.io/name"] == "fraud-scorer":
+            elif (purpose := meta["labels"][NAME_LABEL]) == SCORER:
                 await self._serve(pod)
-            elif status["phase"] == "Pending":
+            elif purpose in (REDIS, POSTGRES):
+                await self._store(pod, up=purpose not in self.down)
+            elif purpose == SCHEMA and status["phase"] == "Pending":
+                await self._migrate(pod)
+            elif purpose == VERIFICATION and status["phase"] == "Pending":
                 await self._verify(pod)
 
     async def _end(self, meta: Mapping[str, Any]) -> None:
@@ -154,6 +172,18 @@ class VirtualNode:
         status = _status(version, finding, arguments, manifest)
         await self._report(pod["metadata"]["name"], status)
         self.verified.append(version)
+
+    async def _store(self, pod: Mapping[str, Any], *, up: bool) -> None:
+        conditions = {one["type"]: one["status"] for one in pod["status"].get("conditions") or ()}
+        if conditions.get("Ready") != str(up):
+            await self._report(pod["metadata"]["name"], _running(pod, up))
+
+    async def _migrate(self, pod: Mapping[str, Any]) -> None:
+        if self.migration == "Nothing":
+            return
+        code = 1 if self.migration else 0
+        await self._report(pod["metadata"]["name"], _ended("migrate", code, self.migration))
+        self.migrated.append(pod["metadata"]["name"])
 
     async def _report(self, name: str, status: Mapping[str, Any]) -> None:
         await self._call("PATCH", f"pods/{name}/status", {"status": status})
@@ -275,6 +305,29 @@ def _serving(address: str, ready: bool, stand_in: StandIn) -> dict[str, Any]:
                 "restartCount": stand_in.incarnation - 1,
                 "image": "scorer",
                 "imageID": "scorer",
+                "state": {"running": {"startedAt": now}},
+            }
+        ],
+    }
+
+
+def _running(pod: Mapping[str, Any], ready: bool) -> dict[str, Any]:
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    (container,) = pod["spec"]["containers"]
+    return {
+        "phase": "Running",
+        "conditions": [
+            {"type": "PodScheduled", "status": "True", "lastTransitionTime": now},
+            {"type": "Ready", "status": str(ready), "lastTransitionTime": now},
+        ],
+        "containerStatuses": [
+            {
+                "name": container["name"],
+                "ready": ready,
+                "started": True,
+                "restartCount": 0,
+                "image": container["image"],
+                "imageID": container["image"],
                 "state": {"running": {"startedAt": now}},
             }
         ],

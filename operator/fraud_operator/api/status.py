@@ -14,6 +14,15 @@ from fraud_operator.api.autoscaling import Percent, Replicas
 from fraud_operator.api.fields import Fields
 from fraud_operator.api.release import Strategy
 from fraud_operator.api.scoring import Reasons, WhenUnavailable
+from fraud_operator.api.store_status import (
+    EffectiveApprovals,
+    EffectiveAudit,
+    EffectiveConnections,
+    EffectiveFeatures,
+    EffectivePostgres,
+    EffectiveRedis,
+    StoresStatus,
+)
 
 MOST_LISTED = 20
 """Versions and quarantined digests in a status: the newest ones."""
@@ -120,6 +129,10 @@ class EffectiveScoring(Fields):
     when_unavailable: WhenUnavailable | None = Field(
         None, description="The answer while no model can give one; not there: 503."
     )
+    lists: bool | None = Field(None, description="Whether lists of entities are heeded.")
+    random_approvals: EffectiveApprovals | None = Field(
+        None, description="Which would-be declines are approved; not there: none."
+    )
 
 
 class EffectiveCapacity(Fields):
@@ -185,6 +198,15 @@ class Effective(Fields):
     scorer: EffectiveScorer = Field(description="spec.scorer with its defaults.")
     autoscaling: EffectiveAutoscaling | None = Field(
         None, description="spec.autoscaling with its defaults."
+    )
+    redis: EffectiveRedis | None = Field(None, description="spec.redis.managed with its defaults.")
+    postgres: EffectivePostgres | None = Field(
+        None, description="spec.postgres.managed with its defaults."
+    )
+    features: EffectiveFeatures | None = Field(None, description="spec.features with its defaults.")
+    audit: EffectiveAudit | None = Field(None, description="spec.audit with its defaults.")
+    connections: EffectiveConnections | None = Field(
+        None, description="The budget of connections to Postgres."
     )
 
 
@@ -424,3 +446,4 @@ class FraudDetectorStatus(Fields):
         None, description="What the backups of the models said."
     )
     scorer: ScorerStatus | None = Field(None, description="The scorer pods as they are.")
+    stores: StoresStatus | None = Field(None, description="The stores as they are.")

@@ -11,14 +11,13 @@ exact comes first of all: onto the very state that it was decided from, or not a
 from __future__ import annotations
 
 import logging
-from base64 import b64encode
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from secrets import token_urlsafe
 from typing import Any
 
-from fraud_operator.apply import fields, replicas
+from fraud_operator.apply import fields, replicas, secrets
 from fraud_operator.apply.contention import Contention
 from fraud_operator.apply.ownership import Standing, ownership
 from fraud_operator.observe.store import Key, ObjectStore
@@ -38,7 +37,11 @@ _NEVER = "1"
 is a conflict: so in one request it is made, or found to be there and left alone."""
 _PRECONDITIONS = {"uid": "uid", "resource_version": "resourceVersion"}
 _NAMED_FIELDS = 3
-_RANDOM_BYTES = 32
+_REMEMBER_SECONDS = 30.0
+_REMADE = (
+    "somebody deleted {what}; made anew, with other values: what knew the old ones, such as a"
+    " database that is there, has to be told"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +90,26 @@ class _Run:
 class Applier:
     """Applies plans, one detector at a time for any one key."""
 
-    def __init__(self, kube: Kube, store: ObjectStore, contention: Contention) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        store: ObjectStore,
+        contention: Contention,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._kube = kube
+        self._clock = clock
         self._store = store
         self._contention = contention
         self._never_owned: dict[str, frozenset[fields.Path]] = {}
         self._had: dict[Key, tuple[str, frozenset[ChildKey]]] = {}
         """Per detector, with its uid. In memory only: what is deleted while no operator runs comes
         back all the same, and nobody says that it was gone."""
+
+        self._settled: dict[tuple[str, str], tuple[tuple[str, str], float]] = {}
+        """Secrets with values of their own, by namespace and name: of which detector and manifest
+        they were found to be, and until when that is believed."""
 
     async def apply(
         self,
@@ -129,7 +144,9 @@ class Applier:
     def forget(self, key: Key) -> None:
         """The detector is gone."""
         self._contention.forget(key)
-        self._had.pop(key, None)
+        _, had = self._had.pop(key, ("", frozenset()))
+        for _, name in had:
+            self._settled.pop((key.namespace, name), None)
 
     async def _one(
         self, run: _Run, desired: Desired, broken: set[str], *, persisted: bool
@@ -149,6 +166,8 @@ class Applier:
             return replace(result, outcome="Failed", reason=error.reason, message=_advice(error))
 
     async def _settle(self, run: _Run, desired: Desired, result: ChildResult) -> ChildResult:
+        if desired.generated and not desired.once:
+            return await self._settle_secret(run, desired, result)
         manifest = _hashed(desired.manifest)
         live = run.children.get((result.kind, result.name))
         if live is None:
@@ -171,28 +190,49 @@ class Applier:
                     )
                 return replace(result, outcome="Applied")
 
-        whose = ownership(live, detector=run.key.name, uid=run.uid)
-        if whose.standing is Standing.FOREIGN:
-            return replace(
-                result,
-                outcome="Conflict",
-                reason="NotOurs",
-                message=(
-                    f"{result.kind} {run.key.namespace}/{result.name} exists and belongs to"
-                    f" {whose.owner}: rename or delete it, or give the detector another name"
-                ),
-            )
-        if whose.standing is Standing.LEAVING:
-            return replace(
-                result,
-                outcome="Failed",
-                reason="BeingDeleted",
-                message=(
-                    f"{result.kind} {run.key.namespace}/{result.name} of {whose.owner} is being"
-                    " deleted; it is created anew once it is gone"
-                ),
-            )
+        if (not_ours := _not_ours(run, desired, live, result)) is not None:
+            return not_ours
+        if desired.replace:
+            return await self._replace(live, result)
         return await self._bring_back(run, desired, manifest, live, result)
+
+    async def _settle_secret(self, run: _Run, desired: Desired, result: ChildResult) -> ChildResult:
+        """A Secret with values of its own, which may be there from a detector before: made, or
+        taken back; whose it is, and that no key is missing. It is not watched, so it is read, and
+        that it was as it should is remembered for a while."""
+        meta = desired.manifest["metadata"]
+        place, plan = (meta["namespace"], meta["name"]), (run.uid, _digest(desired.manifest))
+        known, until = self._settled.get(place, (("", ""), 0.0))
+        if known == plan and self._clock() < until:
+            return result
+        live = await self._kube.get(kind_of(desired.manifest), *place)
+        if live is None:
+            await self._make(desired, desired.manifest)
+            if (result.kind, result.name) in run.had:
+                _reverted(run, result, _REMADE.format(what=f"{result.kind} {result.name}"))
+            return replace(result, outcome="Applied")
+        if (not_ours := _not_ours(run, desired, live, result)) is not None:
+            return not_ours
+        patch = secrets.standing_of(live, desired.manifest)
+        if lacking := secrets.made_up(desired.generated, live.get("data") or {}):
+            patch["data"] = lacking
+        if patch:
+            uid = live["metadata"]["uid"]
+            await self._kube.merge(kind_of(live), *place, patch, uid=uid)
+            return replace(result, outcome="Applied")
+        self._settled[place] = (plan, self._clock() + _REMEMBER_SECONDS)
+        return result
+
+    async def _replace(self, live: Manifested, result: ChildResult) -> ChildResult:
+        """Delete it without its pods. That it is gone is an event, upon which it is made anew."""
+        meta, kind = live["metadata"], kind_of(live)
+        await self._kube.delete(kind, meta["namespace"], meta["name"], uid=meta["uid"], orphan=True)
+        return replace(
+            result,
+            outcome="Skipped",
+            reason="BeingReplaced",
+            message=f"{result.kind} {result.name} is made anew around its pods, which go on",
+        )
 
     async def _bring_back(
         self,
@@ -253,9 +293,9 @@ class Applier:
 
     async def _make(self, desired: Desired, manifest: Manifested) -> Manifested:
         """A new object. Raises Conflict where there is one."""
-        if not desired.once:
+        if not (desired.once or desired.generated):
             return await self._write(manifest, force=False, resource_version=_NEVER)
-        data = {key: _random() for key in desired.generated}
+        data = secrets.made_up(desired.generated)
         made = await self._kube.create({**manifest, **({"data": data} if data else {})})
         if (kind := kind_of(manifest)) in CHILDREN:
             self._store.put(kind, made)
@@ -298,6 +338,34 @@ class Applier:
             self._store.lose(kind, meta["namespace"], meta["name"])
 
 
+def _not_ours(
+    run: _Run, desired: Desired, live: Manifested, result: ChildResult
+) -> ChildResult | None:
+    """What is said of an object that we must leave alone; None of one of ours."""
+    whose = ownership(live, detector=run.key.name, uid=run.uid, kept=desired.kept)
+    if whose.standing is Standing.FOREIGN:
+        return replace(
+            result,
+            outcome="Conflict",
+            reason="NotOurs",
+            message=(
+                f"{result.kind} {run.key.namespace}/{result.name} exists and belongs to"
+                f" {whose.owner}: rename or delete it, or give the detector another name"
+            ),
+        )
+    if whose.standing is Standing.LEAVING:
+        return replace(
+            result,
+            outcome="Failed",
+            reason="BeingDeleted",
+            message=(
+                f"{result.kind} {run.key.namespace}/{result.name} of {whose.owner} is being"
+                " deleted; it is created anew once it is gone"
+            ),
+        )
+    return None
+
+
 def _is_ours(live: Manifested, run: _Run) -> bool:
     whose = ownership(live, detector=run.key.name, uid=run.uid)
     return whose.standing is Standing.OURS
@@ -305,11 +373,6 @@ def _is_ours(live: Manifested, run: _Run) -> bool:
 
 def _turn(desired: Desired) -> tuple[bool, int]:
     return not desired.exact, desired.phase
-
-
-def _random() -> str:
-    """What nobody guesses, as a Secret holds it."""
-    return b64encode(token_urlsafe(_RANDOM_BYTES).encode()).decode()
 
 
 def _there(run: _Run, results: Sequence[ChildResult]) -> frozenset[ChildKey]:
@@ -327,8 +390,12 @@ def _reverted(run: _Run, result: ChildResult, message: str) -> None:
     run.events.append(Event("Warning", "DriftReverted", message, action="Revert"))
 
 
+def _digest(manifest: Manifested) -> str:
+    return sha256_hex(canonical_json(manifest))[:_HASH_DIGITS]
+
+
 def _hashed(manifest: Manifested) -> Manifested:
-    digest = sha256_hex(canonical_json(manifest))[:_HASH_DIGITS]
+    digest = _digest(manifest)
     meta = manifest["metadata"]
     annotations = {**(meta.get("annotations") or {}), HASH_ANNOTATION: digest}
     return {**manifest, "metadata": {**meta, "annotations": annotations}}

@@ -29,6 +29,16 @@ class Installation:
         return self._setting("image_pull_policy") or "IfNotPresent"
 
     @property
+    def redis_image(self) -> str:
+        """Of managed Redis, without its tag."""
+        return self._setting("redis_image") or "redis"
+
+    @property
+    def postgres_image(self) -> str:
+        """Of managed Postgres, without its tag."""
+        return self._setting("postgres_image") or "postgres"
+
+    @property
     def namespaces(self) -> tuple[str, ...]:
         """Those looked after; empty: all."""
         return tuple(filter(None, self._setting("namespaces").split(",")))

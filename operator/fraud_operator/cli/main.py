@@ -66,6 +66,14 @@ def _add_manifests(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     add("--namespace", type=namespace, default="fraudops-system", help="of the operator")
     add("--image", type=image, required=True, help="of the operator")
     add("--scorer-image", type=image, required=True, help="of scorer pods by default")
+    for store in ("redis", "postgres"):
+        add(
+            f"--{store}-image",
+            type=_read(words.repository),
+            default=store,
+            metavar="IMAGE",
+            help=f"of managed {store.capitalize()}, without its tag (default: %(default)s)",
+        )
     add(
         "--image-pull-policy",
         choices=["Always", "IfNotPresent", "Never"],
@@ -144,6 +152,8 @@ def _manifests(arguments: argparse.Namespace) -> int:
         replicas=arguments.replicas,
         image_pull_policy=arguments.image_pull_policy,
         scorer_image_pull_policy=arguments.image_pull_policy,
+        redis_image=arguments.redis_image,
+        postgres_image=arguments.postgres_image,
         watched=",".join(arguments.namespaces),
         log_level=arguments.log_level,
     )

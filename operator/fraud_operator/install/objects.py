@@ -34,6 +34,8 @@ class Options:
     replicas: int | str = 2
     image_pull_policy: str = "IfNotPresent"
     scorer_image_pull_policy: str = "IfNotPresent"
+    redis_image: str = "redis"
+    postgres_image: str = "postgres"
     watched: str = ""
     """Namespaces to look after, with commas between them; empty: all."""
     log_level: str = "info"
@@ -97,7 +99,7 @@ def cluster_role() -> Manifest:
         _rule(GROUP, [PLURAL], "list", "watch"),
         _rule(GROUP, [f"{PLURAL}/status"], "patch"),
         _rule("", ["serviceaccounts", "configmaps", "services"], *_CHILD_VERBS),
-        _rule("apps", ["deployments"], *_CHILD_VERBS),
+        _rule("apps", ["deployments", "statefulsets"], *_CHILD_VERBS),
         _rule("autoscaling", ["horizontalpodautoscalers"], *_CHILD_VERBS),
         _rule("policy", ["poddisruptionbudgets"], *_CHILD_VERBS),
         _rule("batch", ["cronjobs"], *_CHILD_VERBS),
@@ -106,9 +108,11 @@ def cluster_role() -> Manifest:
         _rule("apps", ["controllerrevisions"], *_ONCE_VERBS),
         # Patched for one label: that by which the Service finds a pod.
         _rule("", ["pods"], "list", "watch", "patch"),
-        # By name, in the detector's own namespace: what its spec refers to. Created: the token of
-        # its pods' management ports.
-        _rule("", ["secrets"], "get", "create"),
+        # Made by StatefulSets; patched to grow.
+        _rule("", ["persistentvolumeclaims"], "list", "watch", "patch"),
+        # By name, in the detector's own namespace: what its spec refers to. Created: tokens,
+        # passwords and keys of its own; patched: whose these are, and a key that one of them lacks.
+        _rule("", ["secrets"], "get", "create", "patch"),
         # A token of the detector's own ServiceAccount, to ask its model store as that.
         _rule("", ["serviceaccounts/token"], "create"),
         _rule("", ["events"], "create"),
@@ -198,6 +202,8 @@ def deployment(options: Options) -> Manifest:
             "run",
             f"--scorer-image={options.scorer_image}",
             f"--image-pull-policy={options.scorer_image_pull_policy}",
+            f"--redis-image={options.redis_image}",
+            f"--postgres-image={options.postgres_image}",
             f"--namespaces={options.watched}",
             f"--lease-namespace={options.namespace}",
             f"--listen=:{PORT}",

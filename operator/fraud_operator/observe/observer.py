@@ -16,6 +16,10 @@ from fraud_operator.observe.verifications import verifications
 from fraud_operator.plan.children import (
     BACKUP,
     NAME_LABEL,
+    POSTGRES,
+    REDIS,
+    RETENTION,
+    SCHEMA,
     SCORER,
     VERIFICATION,
     VOLUME,
@@ -68,10 +72,16 @@ class Observer:
             verifications=verifications(children, by_purpose[VERIFICATION]),
             volumes=by_purpose[VOLUME],
             backups=backup_runs(by_purpose[BACKUP]),
+            redis=by_purpose[REDIS],
+            postgres=by_purpose[POSTGRES],
+            migrations=by_purpose[SCHEMA],
             request=request_of(obj),
             token=management.token,
             problems={**problems, **_problems(management)},
         )
+
+
+_OTHERS = {VERIFICATION, VOLUME, BACKUP, REDIS, POSTGRES, SCHEMA, RETENTION}
 
 
 def is_waiting(pod: Manifested) -> bool:
@@ -88,7 +98,7 @@ def _by_purpose(pods: Iterable[Manifested]) -> Mapping[str, list[Manifested]]:
     found: dict[str, list[Manifested]] = defaultdict(list)
     for pod in pods:
         name = (pod["metadata"].get("labels") or {}).get(NAME_LABEL, "")
-        found[name if name in (VERIFICATION, VOLUME, BACKUP) else SCORER].append(pod)
+        found[name if name in _OTHERS else SCORER].append(pod)
     return found
 
 

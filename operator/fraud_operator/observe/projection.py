@@ -10,7 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fraud_operator.runtime.kinds import CONFIG_MAP, DEPLOYMENT, FRAUD_DETECTOR, JOB, POD, Kind
+from fraud_operator.runtime.kinds import (
+    CLAIM,
+    CONFIG_MAP,
+    DEPLOYMENT,
+    FRAUD_DETECTOR,
+    JOB,
+    POD,
+    STATEFUL_SET,
+    Kind,
+)
 
 Object = dict[str, Any]
 
@@ -21,6 +30,13 @@ _ROLLOUT = (
     "readyReplicas",
     "availableReplicas",
 )
+_STATEFUL = ("observedGeneration", "readyReplicas", "currentRevision", "updateRevision")
+_CLAIM = ("phase", "capacity")
+_TROUBLE_OF_CLAIMS = {
+    "FileSystemResizePending": "True",
+    "ControllerResizeError": "True",
+    "NodeResizeError": "True",
+}
 _CONDITION = ("type", "status", "reason", "message")
 _TROUBLE_OF_DEPLOYMENTS = {"Progressing": "False", "ReplicaFailure": "True"}
 _TROUBLE_OF_PODS = {"PodScheduled": "False"}
@@ -61,6 +77,13 @@ def _child(kind: Kind, obj: Mapping[str, Any]) -> Object:
         }
     if kind == JOB and "status" in obj:
         kept["status"] = {"conditions": _only_those(obj["status"], _END_OF_JOBS)}
+    if kind == STATEFUL_SET and "status" in obj:
+        kept["status"] = _only(obj["status"], _STATEFUL)
+    if kind == CLAIM and "status" in obj:
+        status = obj["status"]
+        kept["status"] = _only(status, _CLAIM) | {
+            "conditions": _only_those(status, _TROUBLE_OF_CLAIMS)
+        }
     return kept
 
 

@@ -12,10 +12,15 @@ SERVING_LABEL = "fraudops.io/serving"
 the pod out of the Service, and leaves it in the Deployment."""
 
 NAME_LABEL = "app.kubernetes.io/name"
+INSTANCE_LABEL = "app.kubernetes.io/instance"
 SCORER = "fraud-scorer"
 BACKUP = "fraud-model-backup"
 VERIFICATION = "fraud-verification"
 VOLUME = "fraud-volume"
+REDIS = "fraud-redis"
+POSTGRES = "fraud-postgres"
+SCHEMA = "fraud-schema"
+RETENTION = "fraud-retention"
 """Names of what the pods of a detector are for, under NAME_LABEL."""
 
 
@@ -48,7 +53,7 @@ def labels(detector: FraudDetector) -> dict[str, str]:
     """Labels of every child. `fraudops.io/detector` is what the operator finds them by."""
     return {
         NAME_LABEL: SCORER,
-        "app.kubernetes.io/instance": detector.name,
+        INSTANCE_LABEL: detector.name,
         "app.kubernetes.io/component": "scorer",
         "app.kubernetes.io/part-of": "fraudops",
         "app.kubernetes.io/managed-by": "fraud-operator",

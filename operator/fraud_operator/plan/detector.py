@@ -14,6 +14,7 @@ from fraud_operator.plan.children import model_plan_name, scorer_name
 from fraud_operator.plan.deployment import deployment, starting_replicas
 from fraud_operator.plan.effective import Effective, effective
 from fraud_operator.plan.events import events
+from fraud_operator.plan.generated import Random
 from fraud_operator.plan.hpa import horizontal_pod_autoscaler
 from fraud_operator.plan.image import Image, scorer_image
 from fraud_operator.plan.management_token import TOKEN_KEY, VOLUME_TOKEN_KEY, management_token
@@ -27,6 +28,7 @@ from fraud_operator.plan.service import service
 from fraud_operator.plan.service_account import service_account
 from fraud_operator.plan.siblings import siblings
 from fraud_operator.plan.status import status
+from fraud_operator.plan.stores.planned import PlannedStores, planned_stores
 from fraud_operator.plan.types import ChildKey, Desired, Inputs, Manifested, Plan
 from fraud_operator.plan.verification import Verifying, verification, verification_name
 
@@ -42,24 +44,34 @@ def plan(inputs: Inputs) -> Plan:
     model = decide(inputs, sizes)
     observed = inputs.observed.children.get(("Deployment", scorer_name(detector)))
     image = scorer_image(detector, observed, inputs.defaults)
-    held = bool(inputs.observed.problems)
-    template = pod_template(detector, sizes, image.name, inputs.defaults, observed, hold=held)
-    parts = _Parts(inputs, sizes, model, image, template, observed)
+    stores = planned_stores(inputs, sizes, image.name, deployed=observed is not None)
+    held = bool(inputs.observed.problems) or stores.holds_pods
+    template = pod_template(
+        detector, sizes, image.name, inputs.defaults, observed, stores=stores.part, hold=held
+    )
+    parts = _Parts(inputs, sizes, model, image, template, observed, stores)
 
     objects = tuple(parts.objects(without_pods=model.plan is None or (held and observed is None)))
     kept = frozenset(parts.kept())
     if observed is None and _is_too_early(inputs):
-        return Plan(objects=objects, status=dict(detector.status), keep=kept, release=model)
+        return Plan(
+            objects=objects,
+            status=dict(detector.status),
+            keep=kept,
+            release=model,
+            growth=stores.growth,
+        )
     new_status, flips = status(
-        inputs, sizes, image, template, model, observed, applied=parts.is_applied()
+        inputs, sizes, image, template, model, observed, stores, applied=parts.is_applied()
     )
     return Plan(
         objects=objects,
         status=new_status,
         events=tuple(events(flips, model)),
-        requeue_after=model.requeue_after,
+        requeue_after=_earlier(model.requeue_after, stores.requeue_after),
         keep=kept,
         release=model,
+        growth=stores.growth,
     )
 
 
@@ -74,6 +86,10 @@ def _without_verdicts_on_the_unknown(inputs: Inputs) -> Inputs:
     published = {(one.version, one.source) for one in inputs.store.versions}
     heard = [one for one in inputs.observed.verifications if (one.version, one.source) in published]
     return replace(inputs, observed=replace(inputs.observed, verifications=heard))
+
+
+def _earlier(one: float | None, other: float | None) -> float | None:
+    return min((each for each in (one, other) if each is not None), default=None)
 
 
 def _is_too_early(inputs: Inputs) -> bool:
@@ -98,6 +114,7 @@ class _Parts:
     image: Image
     template: PodTemplate
     deployed: Manifested | None
+    stores: PlannedStores
 
     def objects(self, *, without_pods: bool) -> Iterator[Desired]:
         """Every child. The model plan is first; pods come after what they refer to, an autoscaler
@@ -112,9 +129,10 @@ class _Parts:
             component="scorer",
             phase=0,
             once=True,
-            generated=(TOKEN_KEY, VOLUME_TOKEN_KEY),
+            generated={TOKEN_KEY: Random(), VOLUME_TOKEN_KEY: Random()},
         )
         yield from self._volumes()
+        yield from self.stores.objects()
         yield Desired(service(detector), component="service", phase=0)
         yield Desired(siblings(detector), component="siblings", phase=0)
         yield Desired(pod_disruption_budget(detector, sizes), component="disruption", phase=0)
@@ -147,6 +165,7 @@ class _Parts:
             yield (history.KIND, name)
         if self.model.verify is not None:
             yield ("Job", verification_name(detector, self.model.verify))
+        yield from self.stores.kept()
         if not self.inputs.store.listed or self.inputs.store.reason:
             # Which versions there are is not known now: what judges one of them goes on.
             yield from (child for child in self.inputs.observed.children if child[0] == "Job")

@@ -22,6 +22,7 @@ from fraud_operator.plan.effective import Effective
 from fraud_operator.plan.image import Image
 from fraud_operator.plan.release.decision import Decision
 from fraud_operator.plan.rollout import Rollout
+from fraud_operator.plan.stores.findings import StoreFindings
 from fraud_operator.plan.trouble import refused_field, trouble
 from fraud_operator.plan.types import Inputs
 from fraud_scorer.artifact.plan import PlannedModel
@@ -48,6 +49,9 @@ class Situation:
     moved by the store or by the cluster, not by a change of the spec."""
     template_outdated: bool
     verified: Finding
+    stores: StoreFindings
+    stores_refused: str
+    """What the spec asks of the stores and cannot have; empty where there is nothing."""
 
     @property
     def needed(self) -> int:
@@ -126,6 +130,12 @@ def _missing_reference(situation: Situation) -> Finding | None:
         return None
     listed = "; ".join(f"{path}: {problem}" for path, problem in sorted(problems.items()))
     return Finding("True", "ReferenceMissing", f"{listed}. What runs is left as it is.")
+
+
+def _stores_refused(situation: Situation) -> Finding | None:
+    if not situation.stores_refused:
+        return None
+    return Finding("True", "StoresRefused", f"{situation.stores_refused}.")
 
 
 def _not_ours(situation: Situation) -> Finding | None:
@@ -219,6 +229,7 @@ def _not_stalled(_: Situation) -> Finding:
 
 _STALLED: tuple[Callable[[Situation], Finding | None], ...] = (
     _missing_reference,
+    _stores_refused,
     _not_ours,
     _refused_by_server,
     _pinned_unusable,
@@ -247,6 +258,17 @@ def _waiting_for_model(situation: Situation) -> Finding | None:
     if situation.active is not None:
         return None
     return Finding("True", "WaitingForModel", situation.verified.message)
+
+
+def _waiting_for_stores(situation: Situation) -> Finding | None:
+    """To begin with. Afterwards stores may go and come, and no answer waits for them; only a
+    schema is still waited for."""
+    if not situation.reached:
+        return situation.stores.waiting
+    schema = situation.stores.schema
+    if schema is None or schema.status == "True":
+        return None
+    return Finding("True", "WaitingForSchema", schema.message)
 
 
 def _scaled_to_zero(situation: Situation) -> Finding | None:
@@ -295,6 +317,7 @@ def _settled(_: Situation) -> Finding:
 _RECONCILING: tuple[Callable[[Situation], Finding | None], ...] = (
     _apply_failed,
     _waiting_for_model,
+    _waiting_for_stores,
     _scaled_to_zero,
     _rolling_out,
     _verifying,

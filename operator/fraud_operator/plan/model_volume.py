@@ -29,7 +29,7 @@ from fraud_operator.plan.pod_template import (
     template_of,
 )
 from fraud_operator.plan.rollout import Rollout, rollout
-from fraud_operator.plan.store_location import BACKUPS, VOLUME_PORT, claims
+from fraud_operator.plan.store_location import BACKUPS, RECORDS, VOLUME_PORT, claims
 from fraud_operator.plan.trouble import trouble
 from fraud_operator.plan.types import Manifested, Observed, OperatorDefaults
 from fraud_scorer.artifact.plan import TOKEN_FILE
@@ -143,8 +143,8 @@ def trouble_of(detector: FraudDetector, observed: Observed) -> str:
 
 
 def _looked_at(detector: FraudDetector) -> Iterator[VolumeServer]:
-    """Without those of backups alone, whose Jobs say what they miss."""
-    return (server for server in volume_servers(detector) if server.use != BACKUPS)
+    """Without those of backups alone, whose Jobs say what they miss, and of records, which wait."""
+    return (server for server in volume_servers(detector) if server.use not in (BACKUPS, RECORDS))
 
 
 def _state(server: VolumeServer, observed: Observed) -> Rollout | None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fraud_operator.api.frauddetector import FraudDetector
 from fraud_operator.api.scorer import EnvVar, Toleration
@@ -35,6 +35,9 @@ from fraud_operator.plan.store_location import artifacts_of, credentials_volume
 from fraud_operator.plan.types import Manifested, OperatorDefaults
 from fraud_scorer.artifact.digest import canonical_json, sha256_hex
 
+if TYPE_CHECKING:
+    from fraud_operator.plan.stores.pod import StorePart
+
 TEMPLATE_ANNOTATION = "fraudops.io/pod-template"
 CONTAINER = "scorer"
 HTTP_PORT = 8080
@@ -49,6 +52,9 @@ _BACKUP_CREDENTIALS_FOLDER = "/etc/fraudops/backup-credentials"
 _BACKUP_VOLUME = "backup-credentials"
 _ROOM = "8Gi"
 """For three models at the most: the limit of one is 2Gi."""
+_TMP_ROOM = "2Gi"
+_OTHER_ROOM = 10 << 30
+"""Bytes of both."""
 _STATE_FOLDER = "/var/lib/fraudops"
 TERMINATION_LOG = "/dev/termination-log"
 _SPREAD_OVER = ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
@@ -75,15 +81,21 @@ def pod_template(
     defaults: OperatorDefaults,
     deployment: Manifested | None,
     *,
+    stores: StorePart | None = None,
     hold: bool = False,
 ) -> PodTemplate:
     """The recorded template while its inputs are the same, else a new one.
 
     `hold` asks for the recorded one, where there is any, whatever the spec says now: pods of a spec
-    that refers to something missing could not start.
+    that refers to something missing could not start, and those of a schema that is not there yet
+    are not to.
     """
     rendered = _rendered(detector, effective, image, defaults)
-    return template_of(_inputs(detector, image), rendered, deployment, hold=hold)
+    inputs = _inputs(detector, image)
+    if stores is not None:
+        inputs["stores"] = stores.inputs
+        _add_stores(rendered, stores)
+    return template_of(inputs, rendered, deployment, hold=hold)
 
 
 def template_of(
@@ -196,6 +208,17 @@ def _rendered(
     }
 
 
+def _add_stores(template: Manifested, stores: StorePart) -> None:
+    """What a pod of a detector with stores has besides."""
+    pod = template["spec"]
+    (container,) = pod["containers"]
+    pod["terminationGracePeriodSeconds"] += stores.more_grace
+    pod["volumes"] += stores.volumes
+    container["args"] += stores.arguments
+    container["volumeMounts"] += stores.mounts
+    container["resources"] = stores.resources(container["resources"], _OTHER_ROOM)
+
+
 def _container(
     detector: FraudDetector, effective: Effective, image: str, defaults: OperatorDefaults
 ) -> dict[str, Any]:
@@ -282,7 +305,7 @@ def _volumes(detector: FraudDetector) -> list[dict[str, Any]]:
             },
         },
         {"name": "state", "emptyDir": {"sizeLimit": _ROOM}},
-        {"name": "tmp", "emptyDir": {"sizeLimit": "2Gi"}},
+        {"name": "tmp", "emptyDir": {"sizeLimit": _TMP_ROOM}},
     ]
     credentials = credentials_volume("store-credentials", detector, artifacts_of(detector))
     if credentials is not None:

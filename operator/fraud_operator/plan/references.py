@@ -24,13 +24,22 @@ GOOGLE_KEYS = (("key.json",),)
 """What that of a bucket at Google holds."""
 
 
+REDIS_KEYS = (("host",),)
+POSTGRES_KEYS = (("host",), ("dbname",), ("username", "user"), ("password",))
+"""What the Secret of an external store holds: that of Postgres as CloudNativePG writes it."""
+URI_KEY = "uri"
+"""Where all of that may be instead."""
+
+
 @dataclass(frozen=True, slots=True)
 class SecretReference:
-    """A Secret that is to exist, and to hold at least one key of each group in `keys`."""
+    """A Secret that is to exist, and to hold at least one key of each group in `keys`, or the key
+    `whole`, which stands for all of them."""
 
     path: str
     name: str
     keys: tuple[tuple[str, ...], ...] = ()
+    whole: str = ""
 
 
 def references(detector: FraudDetector) -> Iterator[SecretReference]:
@@ -40,6 +49,7 @@ def references(detector: FraudDetector) -> Iterator[SecretReference]:
         yield from _of_store("spec.model.artifacts", detector.spec.model.artifacts)
     if (backup := detector.spec.model.backup) is not None:
         yield from _of_store("spec.model.backup.destination", backup.destination)
+    yield from _of_stores(detector)
     for index, secret in enumerate(detector.spec.scorer.image_pull_secrets or ()):
         yield SecretReference(f"spec.scorer.imagePullSecrets[{index}].name", secret.name)
     for index, variable in enumerate(detector.spec.scorer.extra_env or ()):
@@ -48,6 +58,18 @@ def references(detector: FraudDetector) -> Iterator[SecretReference]:
             yield SecretReference(
                 f"spec.scorer.extraEnv[{index}].valueFrom.secretKeyRef", ref.name, ((ref.key,),)
             )
+
+
+def _of_stores(detector: FraudDetector) -> Iterator[SecretReference]:
+    redis, postgres, audit = detector.spec.redis, detector.spec.postgres, detector.spec.audit
+    if redis is not None and redis.external is not None:
+        path = "spec.redis.external.secret"
+        yield SecretReference(path, redis.external.secret, REDIS_KEYS, whole=URI_KEY)
+    if postgres is not None and postgres.external is not None:
+        path = "spec.postgres.external.secret"
+        yield SecretReference(path, postgres.external.secret, POSTGRES_KEYS, whole=URI_KEY)
+    if audit is not None and audit.destination is not None:
+        yield from _of_store("spec.audit.destination", audit.destination)
 
 
 def _of_store(path: str, place: Place) -> Iterator[SecretReference]:
@@ -72,10 +94,13 @@ def missing(
             f"Secret {namespace}/{reference.name} does not exist:"
             f" create it, or change {reference.path}"
         )
+    if reference.whole in present:
+        return None
     for group in reference.keys:
         if not any(key in present for key in group):
+            instead = f" (or {reference.whole} for all of it)" if reference.whole else ""
             return (
-                f"Secret {namespace}/{reference.name} has no key {' or '.join(group)}:"
+                f"Secret {namespace}/{reference.name} has no key {' or '.join(group)}{instead}:"
                 f" add it, or change {reference.path}"
             )
     return None

@@ -15,6 +15,13 @@ from fraud_operator.plan.model_status import model_status
 from fraud_operator.plan.pod_template import PodTemplate
 from fraud_operator.plan.release.decision import Decision
 from fraud_operator.plan.rollout import rollout
+from fraud_operator.plan.stores.findings import store_findings
+from fraud_operator.plan.stores.planned import PlannedStores
+from fraud_operator.plan.stores.shown import (
+    effective_decisions,
+    effective_stores,
+    stores_status,
+)
 from fraud_operator.plan.types import Inputs, Manifested
 
 
@@ -25,6 +32,7 @@ def status(
     template: PodTemplate,
     model: Decision,
     deployment: Manifested | None,
+    stores: PlannedStores,
     *,
     applied: bool,
 ) -> tuple[dict[str, Any], list[Flip]]:
@@ -33,6 +41,9 @@ def status(
     before = list(detector.status.get("conditions", ()))
     was = conditions.previous(before)
     verified = model_findings.model_verified(inputs, effective, model, was.get("ModelVerified"))
+    of_stores = store_findings(
+        stores.stores, stores.schema, inputs, effective.transactions_per_day, was
+    )
     situation = findings.Situation(
         inputs=inputs,
         effective=effective,
@@ -43,6 +54,8 @@ def status(
         reached=conditions.holds(before, "Ready", detector.generation),
         template_outdated=template.outdated,
         verified=verified,
+        stores=of_stores,
+        stores_refused=stores.stores.problem,
     )
     stalled = findings.stalled(situation)
     reconciling = findings.reconciling(situation, stalled)
@@ -58,6 +71,7 @@ def status(
         "ScorerAvailable": findings.scorer_available(situation),
         "UpgradeAvailable": findings.upgrade_available(situation),
     }
+    found |= of_stores.found
     if backup := backed_up(inputs):
         found["ModelBackedUp"] = backup
     if contended := findings.contended(situation):
@@ -65,13 +79,17 @@ def status(
     settled, flips = conditions.settle(before, found, detector.generation, inputs.now)
     active = model.plan.active if model.plan is not None else None
     thresholds = active.thresholds if active is not None else None
+    shown = effective.shown(image.name, thresholds)
+    shown["scoring"] |= effective_decisions(stores.stores)
+    there = stores_status(stores.stores, stores.schema, inputs)
     return {
         "observedGeneration": detector.generation,
         "conditions": settled,
-        "effective": effective.shown(image.name, thresholds),
+        "effective": {**shown, **effective_stores(stores.stores)},
         "model": model_status(inputs, effective, model),
         **({"modelBackup": backup_status(inputs)} if backup else {}),
         "scorer": _scorer(inputs, effective, image, deployment),
+        **({"stores": there} if there else {}),
     }, flips
 
 

@@ -20,7 +20,7 @@ from fraud_scorer.artifact.plan import (
 )
 
 VOLUME_PORT = 8088
-MODELS, ARTIFACTS, BACKUPS = "models", "artifacts", "model-backups"
+MODELS, ARTIFACTS, BACKUPS, RECORDS = "models", "artifacts", "model-backups", "record-archive"
 """What a volume is for, in the name of its server."""
 
 
@@ -70,6 +70,8 @@ def claims(detector: FraudDetector) -> dict[str, str]:
     uses = {MODELS: source_of(detector), ARTIFACTS: artifacts_of(detector)}
     if (backup := detector.spec.model.backup) is not None:
         uses[BACKUPS] = backup.destination
+    if (audit := detector.spec.audit) is not None and audit.destination is not None:
+        uses[RECORDS] = audit.destination
     found: dict[str, str] = {}
     for use, place in uses.items():
         if place.pvc is not None:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from fraud_operator.api.frauddetector import FraudDetector
+from fraud_operator.plan.generated import Value
 from fraud_scorer.artifact.backup import BackupReport
 from fraud_scorer.artifact.digest import canonical_json, sha256_hex
 from fraud_scorer.artifact.manifest import Manifest
@@ -21,6 +22,7 @@ from fraud_scorer.artifact.verdict import Verdict
 if TYPE_CHECKING:
     from fraud_operator.plan.release.decision import Decision
     from fraud_operator.plan.release.record import Entry
+    from fraud_operator.plan.stores.postgres import Growth
 
 Manifested = dict[str, Any]
 """One Kubernetes object as plain JSON data."""
@@ -35,6 +37,9 @@ class OperatorDefaults:
 
     scorer_image: str
     image_pull_policy: str = "IfNotPresent"
+    redis_image: str = "redis"
+    postgres_image: str = "postgres"
+    """Without a tag: that is the version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +179,11 @@ class Observed:
     request: Request | None = None
     token: str = field(default="", repr=False)
     """What lets the operator in at its pods' management ports; empty: there is none yet."""
+    redis: Sequence[Manifested] = ()
+    postgres: Sequence[Manifested] = ()
+    """Pods of the stores that the operator runs."""
+    migrations: Sequence[Manifested] = ()
+    """Pods that bring the schema up to date."""
     problems: Mapping[str, str] = field(default_factory=dict)
     """By JSON path of the spec: references that do not resolve (a Secret that is not there), each
     with a message that says what to do. `references.references` says what to look for."""
@@ -199,8 +209,13 @@ class Desired:
     """It follows from what an exact one records: left alone while that is not written."""
     once: bool = False
     """Made once, and left as it is afterwards."""
-    generated: Sequence[str] = ()
-    """Keys of a Secret that get random values when it is made."""
+    generated: Mapping[str, Value] = field(default_factory=dict)
+    """Of a Secret: the values that its keys get when they are made, and keep afterwards."""
+    kept: bool = False
+    """It may be without an owner, to outlive the detector, and is taken back by its labels."""
+    replace: bool = False
+    """The one that is there differs where no update can change it: it is deleted without its pods,
+    which the new one takes over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +277,8 @@ class Plan:
     its spec cannot be acted upon, some while a reference of theirs does not resolve."""
     release: Decision | None = None
     """What was decided about models; None where nothing is decided (suspended, invalid)."""
+    growth: Growth | None = None
+    """A volume's claim that is to be larger."""
 
     @property
     def lasting(self) -> Set[ChildKey]:

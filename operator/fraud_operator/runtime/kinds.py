@@ -36,6 +36,7 @@ class Kind:
 
 FRAUD_DETECTOR = Kind("fraudops.io", "v1beta1", "FraudDetector", "frauddetectors")
 DEPLOYMENT = Kind("apps", "v1", "Deployment", "deployments")
+STATEFUL_SET = Kind("apps", "v1", "StatefulSet", "statefulsets")
 SERVICE = Kind("", "v1", "Service", "services")
 CONFIG_MAP = Kind("", "v1", "ConfigMap", "configmaps")
 SERVICE_ACCOUNT = Kind("", "v1", "ServiceAccount", "serviceaccounts")
@@ -44,6 +45,7 @@ DISRUPTION_BUDGET = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbu
 CRON_JOB = Kind("batch", "v1", "CronJob", "cronjobs")
 JOB = Kind("batch", "v1", "Job", "jobs")
 CONTROLLER_REVISION = Kind("apps", "v1", "ControllerRevision", "controllerrevisions")
+CLAIM = Kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 POD = Kind("", "v1", "Pod", "pods")
 SECRET = Kind("", "v1", "Secret", "secrets")
 EVENT = Kind("", "v1", "Event", "events")
@@ -54,6 +56,7 @@ CHILDREN = (
     CONFIG_MAP,
     SERVICE,
     DEPLOYMENT,
+    STATEFUL_SET,
     AUTOSCALER,
     DISRUPTION_BUDGET,
     JOB,
@@ -63,7 +66,8 @@ CHILDREN = (
 """What a detector is made of: applied, watched by label, pruned. A new kind of child is added
 here, to the operator's ClusterRole, and nowhere else outside `plan`."""
 
-WATCHED = (FRAUD_DETECTOR, *CHILDREN, POD)
+WATCHED = (FRAUD_DETECTOR, *CHILDREN, CLAIM, POD)
+"""Claims are made by StatefulSets, and stay when these go: never pruned."""
 
 _ALL = (*WATCHED, SECRET, EVENT, LEASE)
 _BY_NAME = {(kind.api_version, kind.kind): kind for kind in _ALL}

@@ -98,6 +98,12 @@ class Kube(Protocol):
         """Set these labels of that very object; None removes one."""
         ...
 
+    async def merge(
+        self, kind: Kind, namespace: str, name: str, patch: Mapping[str, Any], *, uid: str
+    ) -> Object:
+        """Merge `patch` into that very object; None takes a field away."""
+        ...
+
     async def create(
         self, manifest: Mapping[str, Any], *, subresource_of: tuple[Kind, str, str] | None = None
     ) -> Object:
@@ -109,9 +115,17 @@ class Kube(Protocol):
         ...
 
     async def delete(
-        self, kind: Kind, namespace: str, name: str, *, uid: str, resource_version: str = ""
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        *,
+        uid: str,
+        resource_version: str = "",
+        orphan: bool = False,
     ) -> None:
-        """Delete that very object (and, where given, that very state); gone already is fine."""
+        """Delete that very object (and, where given, that very state); gone already is fine. With
+        `orphan`, what it owns stays, and is nobody's."""
         ...
 
 
@@ -220,14 +234,26 @@ class HttpKube:
     async def patch_labels(
         self, kind: Kind, namespace: str, name: str, labels: Mapping[str, str | None], *, uid: str
     ) -> Object:
+        return await self._merge(
+            kind, namespace, name, {"metadata": {"labels": labels}}, uid, "LABEL"
+        )
+
+    async def merge(
+        self, kind: Kind, namespace: str, name: str, patch: Mapping[str, Any], *, uid: str
+    ) -> Object:
+        return await self._merge(kind, namespace, name, patch, uid, "MERGE")
+
+    async def _merge(
+        self, kind: Kind, namespace: str, name: str, patch: Mapping[str, Any], uid: str, verb: str
+    ) -> Object:
         return await self._call(
             "PATCH",
             kind,
             kind.path(namespace, name),
             params={"fieldManager": FIELD_MANAGER},
-            body={"metadata": {"uid": uid, "labels": labels}},
+            body={**patch, "metadata": {**patch.get("metadata", {}), "uid": uid}},
             content_type="application/merge-patch+json",
-            verb="LABEL",
+            verb=verb,
         )
 
     async def create(
@@ -254,7 +280,14 @@ class HttpKube:
         )
 
     async def delete(
-        self, kind: Kind, namespace: str, name: str, *, uid: str, resource_version: str = ""
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        *,
+        uid: str,
+        resource_version: str = "",
+        orphan: bool = False,
     ) -> None:
         preconditions = {"uid": uid}
         if resource_version:
@@ -263,7 +296,7 @@ class HttpKube:
             "apiVersion": "v1",
             "kind": "DeleteOptions",
             "preconditions": preconditions,
-            "propagationPolicy": "Background",
+            "propagationPolicy": "Orphan" if orphan else "Background",
         }
         if self._dry_run:  # where there is a body, the server does not look at the query
             body["dryRun"] = ["All"]

@@ -33,6 +33,9 @@ class Settings:
     scorer_image: str
     """Image of scorer pods, for detectors that name none."""
     image_pull_policy: str = "IfNotPresent"
+    redis_image: str = "redis"
+    postgres_image: str = "postgres"
+    """Without a tag: that is the version."""
     kubeconfig: str = ""
     context: str = ""
     namespaces: tuple[str, ...] = ()
@@ -83,6 +86,18 @@ _SETTINGS = (
         "pull policy of scorer pods: Always, IfNotPresent or Never",
         words.one_of("Always", "IfNotPresent", "Never"),
         "POLICY",
+    ),
+    _Setting(
+        "redis_image",
+        "image of managed Redis without its tag, which is spec.redis.managed.version (default:"
+        " redis)",
+        words.repository,
+    ),
+    _Setting(
+        "postgres_image",
+        "image of managed Postgres without its tag, which is spec.postgres.managed.version"
+        " (default: postgres)",
+        words.repository,
     ),
     _Setting("kubeconfig", "path of a kubeconfig (default: the pod's own access, else kubectl's)"),
     _Setting("context", "context of the kubeconfig (default: its current one)"),

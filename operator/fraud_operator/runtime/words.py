@@ -81,3 +81,10 @@ def image(text: str) -> str:
     if not text or any(character.isspace() for character in text):
         raise ValueError(f"must be the name of an image, not {text!r}")
     return text
+
+
+def repository(text: str) -> str:
+    """The name of an image without tag and digest."""
+    if "@" in text or ":" in text.rpartition("/")[2]:
+        raise ValueError(f"must be the name of an image without its tag, not {text!r}")
+    return image(text)

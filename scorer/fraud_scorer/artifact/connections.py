@@ -1,6 +1,6 @@
 """Connections to Postgres as a budget: what all pods together may open stays below what it takes.
 
-Pure arithmetic that the operator, which sizes the pools, and the scorer, which keeps to them, share.
+Pure arithmetic, shared by the operator, which sizes the pools, and the scorer, which keeps to them.
 A pod's serving processes have two pools each; its shipper has one session and a spare. A server
 that is asked for more refuses somebody, and nobody can say whom: so pools shrink first, evenly, and
 where even one connection each is too many, the budget does not hold and says what would.

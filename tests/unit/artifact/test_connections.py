@@ -60,7 +60,8 @@ def test_without_pods_there_are_jobs_only():
 def test_it_holds_with_the_largest_pools_that_fit(allowed, replicas, processes, history, lookups):
     wanted = Pools(history, lookups)
     found = budget(allowed=allowed, replicas=replicas, processes=processes, jobs=2, wanted=wanted)
-    assert found.pools.history <= history and found.pools.lookups <= lookups
+    assert found.pools.history <= history
+    assert found.pools.lookups <= lookups
     if not found.holds:
         assert found.pools == found.pools.shrunk(), "there was room to shrink"
     elif found.pools != wanted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fraud_operator.cli import crds
 from fraud_operator.cli.access import Access
@@ -44,9 +44,16 @@ async def operator(api: Access, namespace: str, scorer_image: str) -> Operator:
         )
     assumed += await _other_builds(api)
     image = scorer_image or (found.scorer_image if found else "")
-    policy = found.image_pull_policy if found else "IfNotPresent"
+    defaults = OperatorDefaults(image or UNKNOWN_IMAGE)
+    if found is not None:
+        defaults = replace(
+            defaults,
+            image_pull_policy=found.image_pull_policy,
+            redis_image=found.redis_image,
+            postgres_image=found.postgres_image,
+        )
     return Operator(
-        OperatorDefaults(image or UNKNOWN_IMAGE, policy),
+        defaults,
         found.namespaces if found else (),
         tuple(assumed),
     )

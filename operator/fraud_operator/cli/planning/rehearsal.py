@@ -75,6 +75,14 @@ class Rehearsal:
         """As it would be."""
         return await self._kube.patch_labels(kind, namespace, name, labels, uid=uid)
 
+    async def merge(
+        self, kind: Kind, namespace: str, name: str, patch: Mapping[str, Any], *, uid: str
+    ) -> Object:
+        """As it would be."""
+        made = await self._kube.merge(kind, namespace, name, patch, uid=uid)
+        self.made[kind.kind, name] = made
+        return made
+
     async def create(
         self, manifest: Mapping[str, Any], *, subresource_of: tuple[Kind, str, str] | None = None
     ) -> Object:
@@ -86,12 +94,19 @@ class Rehearsal:
         return await self._kube.update(manifest, deadline=deadline)
 
     async def delete(
-        self, kind: Kind, namespace: str, name: str, *, uid: str, resource_version: str = ""
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        *,
+        uid: str,
+        resource_version: str = "",
+        orphan: bool = False,
     ) -> None:
         """Whether it could be."""
         try:
             await self._kube.delete(
-                kind, namespace, name, uid=uid, resource_version=resource_version
+                kind, namespace, name, uid=uid, resource_version=resource_version, orphan=orphan
             )
         except ApiError as error:
             if error.status != 403 and NO_DRY_RUN not in error.message:

@@ -1,0 +1,37 @@
+"""Makes a volume's claim larger. Kubernetes and the storage do the rest, with the pod running."""
+
+from __future__ import annotations
+
+import logging
+
+from fraud_operator.observe.store import ObjectStore
+from fraud_operator.plan.stores.postgres import Growth
+from fraud_operator.plan.types import ChildResult
+from fraud_operator.runtime.kinds import CLAIM
+from fraud_operator.runtime.kube import ApiError, Kube
+
+log = logging.getLogger(__name__)
+
+
+async def grow(kube: Kube, store: ObjectStore, growth: Growth) -> ChildResult:
+    """Ask for more; what the API server made of it, as any other child's result."""
+    meta = growth.claim["metadata"]
+    result = ChildResult("volume", CLAIM.kind, meta["name"], "Applied")
+    patch = {"spec": {"resources": {"requests": {"storage": growth.storage}}}}
+    try:
+        made = await kube.merge(CLAIM, meta["namespace"], meta["name"], patch, uid=meta["uid"])
+    except ApiError as error:
+        return ChildResult(
+            result.component,
+            result.kind,
+            result.name,
+            "Failed",
+            reason="CannotGrow" if error.status in (403, 422) else error.reason,
+            message=(
+                f"claim {meta['name']} cannot grow to {growth.storage}: {error.message}; a storage"
+                " class grows with allowVolumeExpansion: true"
+            ),
+        )
+    log.info("made a claim larger", extra={"child": f"{CLAIM}/{meta['name']}"})
+    store.put(CLAIM, made)
+    return result
