@@ -19,6 +19,7 @@ from fraud_scorer.artifact.manifest import Manifest
 from fraud_scorer.artifact.plan import ModelPlan
 from fraud_scorer.artifact.report import LATENCY_EDGES, SCORE_BINS, Counts
 from tests.support.bucket import Bucket
+from tests.support.fraud_cli import fraud_cli
 from tests.support.process import Installation, Operator, wait_for
 from tests.support.rough_api import rough_api
 from tests.support.virtual_node import VirtualNode
@@ -147,6 +148,23 @@ def test_a_refused_version_is_quarantined_and_reaches_no_pod(
     wait_for("its Job is gone", lambda: not at.names("jobs"))
     at.kubectl("annotate", "frauddetector/cards", "look=again")
     assert serving.verified == ["v1", "v2"], "never tried again"
+
+
+def test_a_version_with_other_inputs_waits_until_callers_were_changed(
+    serving: VirtualNode, bucket: Bucket
+) -> None:
+    at = serving.at
+    serving.verdicts["v2"] = "InputsChanged"
+    publish(serving, bucket, "v2", day=2)
+    wait_for("v2 is quarantined", lambda: quarantined(at) == {"v2": "InputsChanged"})
+    assert [one["scope"] for one in model_of(at)["quarantined"]] == ["Publication"]
+    allowed = {"spec": {"model": {"verification": {"allowInputChanges": True}}}}
+    at.kubectl("patch", "frauddetector/cards", "--type=merge", f"--patch={json.dumps(allowed)}")
+    release = ("release", "cards", "v2", "--reason", "callers send it since Monday")
+    done = fraud_cli(at.cluster, at.namespace)(*release)
+    assert done.code == 0, done.err
+    wait_for("v2 is active", lambda: active(at) == "v2")
+    assert quarantined(at) == {}
 
 
 def names(plan: ModelPlan) -> set[str]:

@@ -168,6 +168,8 @@ class VirtualNode:
         version, finding = arguments["version"], self.verdicts.get(arguments["version"], "Proven")
         if finding == "Nothing":
             return
+        if finding == "InputsChanged" and _callers_were_changed(pod):
+            finding = "Proven"
         manifest = await asyncio.to_thread(_published, arguments)
         status = _status(version, finding, arguments, manifest)
         await self._report(pod["metadata"]["name"], status)
@@ -266,6 +268,10 @@ def _arguments(pod: Mapping[str, Any]) -> dict[str, str]:
     containers = [*pod["spec"]["initContainers"], *pod["spec"]["containers"]]
     flags = [one for container in containers for one in container["args"] if "=" in one]
     return dict(flag.removeprefix("--").split("=", 1) for flag in flags)
+
+
+def _callers_were_changed(pod: Mapping[str, Any]) -> bool:
+    return any("--allow-input-changes" in one["args"] for one in pod["spec"]["containers"])
 
 
 def _waits(pod: Mapping[str, Any]) -> bool:

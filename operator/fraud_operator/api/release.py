@@ -66,6 +66,14 @@ class Verification(Fields):
             " Not set: 50."
         ),
     )
+    allow_input_changes: bool | None = Field(
+        None,
+        description=(
+            "Whether a version may take other inputs than the one that serves: set it once callers"
+            " send what the new version takes. Else a version that would refuse what callers send"
+            " today is refused as InputsChanged. Not set: false."
+        ),
+    )
     timeout: Duration | None = Field(
         None,
         description=(

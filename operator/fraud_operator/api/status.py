@@ -67,6 +67,9 @@ class EffectiveVerification(Fields):
     timeout: Text = Field(description="How long a verification may take.")
     memory: Text = Field(description="Memory that a verification may take.")
     signed: bool = Field(description="Whether a version must be signed.")
+    allow_input_changes: bool = Field(
+        description="Whether a version may take other inputs than the one that serves."
+    )
 
 
 class EffectiveTolerances(Fields):

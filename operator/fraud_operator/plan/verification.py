@@ -65,7 +65,7 @@ class Verifying:
     wanted: WantedVerification
     version: StoreVersion
     active: PlannedModel | None
-    """What the report compares the version with."""
+    """Whose callers' requests the version has to take, and what the report compares it with."""
 
     @property
     def has_code(self) -> bool:
@@ -203,6 +203,8 @@ def _judge(of: Verifying) -> dict[str, Any]:
         arguments.append(f"--thresholds=review={chosen.review},decline={chosen.decline}")
     if of.active is not None:
         arguments.append(f"--active={_json(of.active)}")
+    if rules.allow_input_changes:
+        arguments.append("--allow-input-changes")
     return _container(of, JUDGE, arguments, mounts, memory=rules.memory)
 
 

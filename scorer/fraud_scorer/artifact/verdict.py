@@ -29,6 +29,7 @@ VerificationReason = Literal[
     "LoadFailed",
     "GoldenMismatch",
     "FormatMismatch",
+    "InputsChanged",
     "SignatureMissing",
     "SignatureInvalid",
     "CompileFailed",

@@ -47,8 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--active",
         type=documents.document(PlannedModel),
         metavar="JSON",
-        help="for the report: the revision that serves now, as plans have it",
+        help="the revision that serves now, as plans have it: what its callers send must be taken,"
+        " and the report compares with it",
     )
+    add("--allow-input-changes", action="store_true", help="callers were changed")
     verification.add_patience(parser)
     termination.add_log(parser)
 
@@ -70,6 +72,7 @@ def run(options: argparse.Namespace) -> int:
             most_milliseconds=options.max_score_milliseconds,
             thresholds=options.thresholds,
             active=options.active,
+            allow_input_changes=options.allow_input_changes,
         )
         artifacts = open_mounted(options.artifacts, options.artifacts_credentials)
         with tempfile.TemporaryDirectory(prefix="fraud-judge-") as workspace:

@@ -20,6 +20,7 @@ CHECKS = {
     "files": "The files are those that were published",
     "load": "The engine opens the model, and its inputs are the manifest's features",
     "golden": "Golden transactions score as published",
+    "inputs": "What callers send today is taken",
     "speed": "A score is fast enough",
     "scores": "Sampled transactions get scores that are probabilities",
     "kept": "Proven bytes are kept by digest, read back and hashed",

@@ -6,6 +6,7 @@ verdict is about the bytes; whatever is in the way of finding out raises instead
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from fraud_scorer.registry.load import load
 from fraud_scorer.registry.loaded import LoadedModel
 from fraud_scorer.registry.refusal import Refused
 from fraud_scorer.registry.source import USUAL_THRESHOLDS
-from fraud_scorer.verification import checks, compare, page, sample
+from fraud_scorer.verification import checks, compare, inputs, page, sample
 from fraud_scorer.verification.fetched import SIGNATURE_SUFFIX, Fetched, Folder
 from fraud_scorer.verification.findings import Checklist, Findings, Other, Shape
 from fraud_scorer.verification.keeping import keep_report
@@ -44,6 +45,8 @@ class Rules:
     most_milliseconds: float | None = None
     thresholds: Thresholds | None = None
     active: PlannedModel | None = None
+    allow_input_changes: bool = False
+    """Whether callers were changed, so that it may take other inputs than the active one."""
 
 
 class Judge:
@@ -95,7 +98,9 @@ class Judge:
             said.append(f"compiled anew from {record.compiles}" if record.compiles else "")
         loaded = self._load(version)
         self._found["shape"] = _shape(loaded, self._thresholds(version))
-        self._try(loaded, version)
+        active = self._active()
+        self._check_inputs(version, active)
+        self._try(loaded, version, active)
         manifest, model = self._keep(version)
         return Verdict(
             outcome="Proven",
@@ -169,9 +174,19 @@ class Judge:
         except Refusal:
             return refusal
 
-    def _try(self, loaded: LoadedModel, version: Prepared) -> None:
+    def _check_inputs(self, version: Prepared, active: compare.Side | None) -> None:
+        if active is None:
+            gone = self._rules.active is not None
+            why = "the version that serves cannot be had" if gone else "no version serves yet"
+            self._checklist.skip("inputs", why)
+        elif self._rules.allow_input_changes:
+            self._checklist.skip("inputs", "the detector allows other inputs")
+        else:
+            with self._checklist.making("inputs"):
+                inputs.require_same(version.manifest, active.manifest)
+
+    def _try(self, loaded: LoadedModel, version: Prepared, active: compare.Side | None) -> None:
         """Speed and scores of sampled transactions; and the same beside the active version."""
-        active = self._active()
         also = active.manifest if active else None
         rows = sample.transactions(version.manifest, checks.MOST_ROWS, also=also)
         with self._checklist.making("speed") as said:
@@ -192,16 +207,20 @@ class Judge:
         }
 
     def _active(self) -> compare.Side | None:
-        """The version that serves now. That it cannot be had is no fault of the one judged."""
+        """The version that serves now. That its bytes are gone is no fault of the one judged; a
+        store that is away is waited for. Raises Unavailable."""
         wanted = self._rules.active
         if wanted is None:
             return None
         other = Other(version=wanted.version, digest=wanted.digest, thresholds=wanted.thresholds)
-        place = self._workspace / "active"
-        place.mkdir()
+
+        def fetched() -> LoadedModel:
+            place = Path(tempfile.mkdtemp(prefix="active-", dir=self._workspace))
+            return load(self._artifacts, wanted, wanted.revision, place)
+
         try:
-            loaded = load(self._artifacts, wanted, wanted.revision, place)
-        except (Refused, StoreError) as error:
+            loaded = self._patience.ask(fetched)
+        except Refused as error:
             missing = f"it cannot be had: {error}"
             self._found["active"] = Other(
                 version=other.version,

@@ -46,6 +46,7 @@ def test_everything_set():
                 "timeout": "10m",
                 "memory": "2Gi",
                 "signed": False,
+                "allowInputChanges": False,
             },
             "rollout": {"strategy": "Immediate", "maxDeclineShift": "0.05"},
             "rollback": {"automatic": True, "historyLimit": 10},

@@ -14,6 +14,7 @@ from fraud_operator.plan.siblings import siblings
 from fraud_operator.plan.types import BareFile, StoreVersion
 from fraud_operator.plan.verification import Verifying, verification, verification_name
 from tests.support.plans import revision
+from tests.support.rules import merged
 from tests.support.worlds import DEFAULTS, FULL, MINIMAL, detector, manifest
 
 KEY = "0123456789abcdef0123"
@@ -105,6 +106,19 @@ def test_what_unpickles_has_no_credentials_no_token_and_no_variables() -> None:
     assert "env" not in compile_
     annotations = job(EVERYTHING, BARE)["spec"]["template"]["metadata"]["annotations"]
     assert annotations["eks.amazonaws.com/skip-containers"] == "compile"
+
+
+def test_judge_knows_what_serves_and_whether_callers_were_changed() -> None:
+    (active,) = (one for one in arguments(job(EVERYTHING), "judge") if one.startswith("--active="))
+    assert '"version":"v1"' in active
+    assert "--allow-input-changes" not in arguments(job(EVERYTHING), "judge")
+    spec = merged({"model": {"verification": {"allowInputChanges": True}}})
+    assert "--allow-input-changes" in arguments(job(spec), "judge")
+
+
+def arguments(made: Any, container: str) -> list[str]:
+    found: list[str] = containers(made)[container]["args"]
+    return found
 
 
 def test_only_code_is_compiled() -> None:

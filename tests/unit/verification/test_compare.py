@@ -195,6 +195,7 @@ def test_the_report_compares_with_the_version_that_serves(
         "files": "passed",
         "load": "passed",
         "golden": "passed",
+        "inputs": "passed",
         "speed": "passed",
         "scores": "passed",
         "kept": "passed",
@@ -231,6 +232,9 @@ def test_versions_with_other_features_are_compared_by_what_each_takes(
         golden=[{"a": 1.0, "b": 0.5}, {"a": -1.0, "b": 0.0}],
     )
     active = revision_of(way.all("v1"))
-    found = report(bucket, Way(tmp_path / "second", way.store).all("v2", active=active))
+    found = report(
+        bucket,
+        Way(tmp_path / "second", way.store).all("v2", active=active, allow_input_changes=True),
+    )
     assert found.scores is not None
     assert found.scores.active is not None

@@ -16,7 +16,14 @@ from msgspec import structs
 from fraud_operator.plan.release.record import MOST_QUARANTINED, Entry, Release
 
 ABOUT_VERSION = frozenset(
-    {"DigestMismatch", "FileMissing", "ManifestInvalid", "SignatureMissing", "SignatureInvalid"}
+    {
+        "DigestMismatch",
+        "FileMissing",
+        "InputsChanged",
+        "ManifestInvalid",
+        "SignatureMissing",
+        "SignatureInvalid",
+    }
 )
 """Reasons that are about how a version was published, and not about what its model computes."""
 

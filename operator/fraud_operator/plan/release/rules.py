@@ -39,13 +39,18 @@ class VerificationRules:
     memory: str
     public_key_secret: tuple[str, str] | None
     """Name and key of the Secret; None: no signature is looked for."""
+    allow_input_changes: bool
 
     @property
     def settings(self) -> str:
         """What a verdict depends on: the text for `proof_key`."""
-        return canonical_json(
-            [self.golden_tolerance, self.max_score_milliseconds, self.public_key_secret]
-        ).decode()
+        found: list[object] = [
+            self.golden_tolerance,
+            self.max_score_milliseconds,
+            self.public_key_secret,
+        ]
+        # Only where it is set: what was proven before there was such a field stays proven.
+        return canonical_json([*found, "inputs"] if self.allow_input_changes else found).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,7 @@ class ReleaseRules:
             "timeout": self.verification.timeout,
             "memory": self.verification.memory,
             "signed": self.verification.public_key_secret is not None,
+            "allowInputChanges": self.verification.allow_input_changes,
         }
         return {
             "verification": verification,
@@ -134,6 +140,7 @@ def _verification(spec: Verification) -> VerificationRules:
         public_key_secret=(signature.public_key_secret.name, signature.public_key_secret.key)
         if signature is not None
         else None,
+        allow_input_changes=spec.allow_input_changes is True,
     )
 
 

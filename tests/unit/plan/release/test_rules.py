@@ -63,6 +63,7 @@ def test_a_canary_that_begins_with_everybody_is_immediate():
         {"goldenTolerance": "1e-6"},
         {"maxScoreMilliseconds": 5},
         {"signature": {"publicKeySecret": {"name": "signing", "key": "cosign.pub"}}},
+        {"allowInputChanges": True},
     ],
 )
 def test_other_rules_of_verification_are_another_proof(verification):
@@ -70,7 +71,9 @@ def test_other_rules_of_verification_are_another_proof(verification):
     assert key_of("a" * 64, usual) != key_of("a" * 64, other)
 
 
-@pytest.mark.parametrize("verification", [{"timeout": "1m"}, {"memory": "4Gi"}])
+@pytest.mark.parametrize(
+    "verification", [{"timeout": "1m"}, {"memory": "4Gi"}, {"allowInputChanges": False}]
+)
 def test_what_a_verdict_does_not_depend_on_is_no_other_proof(verification):
     usual, other = (rules(verification=one).verification for one in ({}, verification))
     assert key_of("a" * 64, usual) == key_of("a" * 64, other)
