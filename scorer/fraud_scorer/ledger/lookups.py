@@ -6,8 +6,9 @@ Every look is logged, in the transaction that reads: what cannot be logged is no
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct
@@ -17,6 +18,7 @@ from fraud_scorer.ledger.entries import Answered, Shadowed, decode, decode_perso
 from fraud_scorer.ledger.labels import Label
 from fraud_scorer.ledger.rows import column
 
+_END = datetime.max.replace(tzinfo=UTC)
 MOST = 1000
 """Rows that one look shows."""
 
@@ -53,6 +55,22 @@ class Past(Struct, frozen=True):
     entities: dict[str, str]
     fraud_score: float | None
     decision: str | None
+    chain: UUID
+    sequence: int
+    """Where it is recorded."""
+
+    @property
+    def place(self) -> Place:
+        """Its place in the history."""
+        return Place(self.timestamp, self.chain, self.sequence)
+
+
+class Place(NamedTuple):
+    """A place in a history, where transactions may be of the same time."""
+
+    timestamp: datetime
+    chain: UUID
+    sequence: int
 
 
 class Access(Struct, frozen=True):
@@ -99,19 +117,27 @@ def history(
     *,
     principal: str,
     before: datetime | None = None,
+    after: Place | None = None,
     limit: int = 100,
 ) -> list[Past]:
-    """A user's transactions, newest first; of those at or after `before` none."""
+    """A user's transactions, newest first: those that happened before then, and that come after
+    that place in the history."""
+    conditions, values = 't.user_id = %s AND t."timestamp" < %s', [column(user_id), before or _END]
+    if after is not None:
+        conditions += (
+            ' AND t."timestamp" <= %s AND (t."timestamp", t.chain, t.sequence) < (%s, %s, %s)'
+        )
+        values += [after.timestamp, *after]
     with connection.transaction():
         rows = connection.execute(
-            'SELECT t.transaction_id, t."timestamp", t.recorded_at, t.amount_minor, t.currency,'
-            " t.entities, p.fraud_score, p.decision FROM transactions t"
+            'SELECT t.transaction_id, t."timestamp", t.recorded_at, t.amount_minor, t.currency,'  # noqa: S608
+            " t.entities, p.fraud_score, p.decision, t.chain, t.sequence FROM transactions t"
             " LEFT JOIN predictions p ON p.transaction_id = t.transaction_id"
             " AND p.chain = t.chain AND p.sequence = t.sequence"
             " AND p.recorded_at = t.recorded_at AND p.role <> 'shadow'"
-            ' WHERE t.user_id = %s AND t."timestamp" < %s'
-            ' ORDER BY t."timestamp" DESC LIMIT %s',
-            [column(user_id), before or datetime.max, min(limit, MOST)],
+            f" WHERE {conditions}"
+            ' ORDER BY t."timestamp" DESC, t.chain DESC, t.sequence DESC LIMIT %s',
+            [*values, min(limit, MOST)],
         ).fetchall()
         log(connection, principal, "history", user_id, len(rows))
     return [Past(*row) for row in rows]

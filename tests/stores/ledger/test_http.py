@@ -217,8 +217,8 @@ class TestUser:
         self, scorer: Database, spool: Spool, ledger: Database, connection: Connection
     ) -> None:
         one, began = writer(spool), datetime(2026, 3, 1, tzinfo=UTC)
-        for number in range(30, 35):
-            happened = began + timedelta(hours=number)
+        for number in range(30, 35):  # three of them at the same time
+            happened = began + timedelta(hours=max(number, 32))
             one.record(answered(number), personal(number, "c-page", event_time=happened))
         one.close()
         ship(spool, ledger)
@@ -227,13 +227,13 @@ class TestUser:
             return {"count_24h": 3.0, "of": user}
 
         async with api(scorer, kept=kept) as client:
-            path, found, before = "/v1/users/c-page/features", [], None
+            path, found, after = "/v1/users/c-page/features", [], None
             while True:
-                asked = {"limit": "2"} | ({"before": before} if before else {})
+                asked = {"limit": "2"} | ({"after": after} if after else {})
                 page = (await client.get(path, params=asked)).json()
                 found += [one["transaction_id"] for one in page["history"]]
                 assert page["features"] == {"count_24h": 3.0, "of": "c-page"}
-                if not (before := page["next_before"]):
+                if not (after := page["next_after"]):
                     break
         assert found == [f"tx-{number}" for number in range(34, 29, -1)]
         looks = lookups.accesses(connection, "c-page")
@@ -248,9 +248,22 @@ class TestUser:
         assert page["features"] is None
         assert page["history"]
 
-    async def test_a_limit_that_is_none(self, client: httpx.AsyncClient) -> None:
-        response = await client.get("/v1/users/c-3/features?limit=0")
-        assert "from 1 to 1000" in problem(response, 400, "invalid-query")["detail"]
+    async def test_what_happened_before_then(self, client: httpx.AsyncClient) -> None:
+        path = "/v1/users/c-3/features"
+        assert not (await client.get(path, params={"before": "2026-01-05T10:00:00Z"})).json()[
+            "history"
+        ]
+        assert (await client.get(path, params={"before": "2026-01-05T10:00:01Z"})).json()["history"]
+
+    @pytest.mark.parametrize(
+        ("query", "said"),
+        [("limit=0", "from 1 to 1000"), ("after=5", "next_after"), ("before=5", "with an offset")],
+    )
+    async def test_a_question_that_cannot_be_answered(
+        self, client: httpx.AsyncClient, query: str, said: str
+    ) -> None:
+        response = await client.get(f"/v1/users/c-3/features?{query}")
+        assert said in problem(response, 400, "invalid-query")["detail"]
 
 
 class TestConnections:

@@ -22,6 +22,7 @@ _AWAY = "The records' database cannot be used now, or too many ask; see Retry-Af
 _QUESTION = "The question is not one that this path answers."
 _LOOKED = ("400", "404", "431", "500", "503")
 _SENT = ("400", "408", "409", "413", "415", "422", "431", "500", "503")
+_TEXT: Schema = {"type": "string"}
 _TIME: Schema = {"type": "string", "format": "date-time"}
 
 
@@ -79,6 +80,7 @@ def _user() -> dict[str, Any]:
     about = [
         _in_path("id", "The id of the customer.", "c-17"),
         _in_query("before", "Transactions that happened before then only.", _TIME),
+        _in_query("after", "What follows the page that gave this as next_after.", _TEXT),
         _in_query("limit", "Transactions at the most.", limit),
     ]
     return {"parameters": about, **described}

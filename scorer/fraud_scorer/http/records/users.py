@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
 from typing import Annotated
+from uuid import UUID
 
 from msgspec import Meta, Struct
 
@@ -16,9 +16,23 @@ from fraud_scorer.http.records.access import RecordsAccess
 from fraud_scorer.http.records.labels import Principal
 from fraud_scorer.http.records.queries import moment, number, query
 from fraud_scorer.ledger import lookups
-from fraud_scorer.ledger.lookups import Past
+from fraud_scorer.ledger.lookups import Past, Place
 
-_QUERY = {"before": moment, "limit": number(1, lookups.MOST)}
+
+def _place(text: str) -> Place:
+    """What `_text` made of one."""
+    try:
+        timestamp, chain, sequence = text.split("~")
+        return Place(moment(timestamp), UUID(chain), int(sequence))
+    except ValueError:
+        raise ValueError("give what the page before says in next_after, as it is") from None
+
+
+def _text(place: Place) -> str:
+    return f"{place.timestamp.isoformat()}~{place.chain}~{place.sequence}"
+
+
+_QUERY = {"before": moment, "after": _place, "limit": number(1, lookups.MOST)}
 _LIMIT = 100
 
 Kept = Callable[[str], Awaitable[Mapping[str, Value] | None]]
@@ -36,8 +50,8 @@ class UserFeatures(Struct, frozen=True):
         Meta(description="As they are now; null where none are kept, or they cannot be had now."),
     ]
     history: Annotated[tuple[Past, ...], Meta(description="The user's transactions, newest first.")]
-    next_before: Annotated[
-        datetime | None, Meta(description="Give it as `before` for what follows; null at the end.")
+    next_after: Annotated[
+        str | None, Meta(description="Give it as `after` for what follows; null at the end.")
     ]
 
 
@@ -50,10 +64,11 @@ def show_user(access: RecordsAccess, principal: Principal, kept: Kept | None) ->
         limit = asked.get("limit", _LIMIT)
         past = await access.ask(
             lambda connection: lookups.history(
-                connection, user, principal=by, before=asked.get("before"), limit=limit
+                connection, user, principal=by, limit=limit,
+                before=asked.get("before"), after=asked.get("after"),
             )
-        )
-        more = past[-1].timestamp if len(past) == limit else None
+        )  # fmt: skip
+        more = _text(past[-1].place) if len(past) == limit else None
         return json_response(UserFeatures(user, await _now(user), tuple(past), more))
 
     async def _now(user: str) -> dict[str, Value] | None:
