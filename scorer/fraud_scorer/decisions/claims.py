@@ -3,7 +3,8 @@
 A request claims its transaction, with a fingerprint of what it asks. Who is first answers and then
 settles the claim with the answer; who repeats the request gets that very answer, also from another
 pod; who asks something else under the same id is told so. A claim without an answer (its pod died)
-is taken over after a short while. All that a turn of the event loop claims and settles is one call.
+is taken over after a short while. All that a turn of the event loop claims is one call, and what
+was settled before goes with it.
 
 Redis can stop nobody: where it is away a transaction is answered unclaimed, and its answer is told
 later, for those who repeat the request then.
@@ -67,6 +68,8 @@ class ClaimSettings:
     """For how long another's answer is waited for."""
     poll: float = 0.005
     """Between two looks for it."""
+    settled: float = 0.002
+    """For how long an answer may wait for a turn in which something is claimed, to go with it."""
 
 
 class Claim:
@@ -100,7 +103,13 @@ class Claims:
         self._settled: list[tuple[Claim, bytes]] = []
         self._untold: deque[tuple[Claim, bytes]] = deque(maxlen=MOST_UNTOLD)
         self._due = False
+        self._settling: asyncio.TimerHandle | None = None
         redis.back.append(self._tell)
+
+    def close(self) -> None:
+        """Send what waits; whoever closes Redis next sees to it that it arrives."""
+        self._send_turn()
+        self._redis.back.remove(self._tell)
 
     def claim(self, transaction_id: str, fingerprint: bytes, done: Callable[[Claim], None]) -> None:
         """Claim a transaction; `done`, which must not raise, is told what became of it."""
@@ -130,17 +139,21 @@ class Claims:
         self._claimed.append(claim)
 
     def _settle(self, claim: Claim, answer: bytes) -> None:
-        if not self._due:
-            self._due = True
-            asyncio.get_running_loop().call_soon(self._send_turn)
+        if self._settling is None and not self._due:
+            later = asyncio.get_running_loop().call_later
+            self._settling = later(self._settings.settled, self._send_turn)
         self._settled.append((claim, answer))
 
     def _send_turn(self) -> None:
         self._due = False
+        if self._settling is not None:
+            self._settling.cancel()
+            self._settling = None
         settled, self._settled = self._settled, []
         claimed, self._claimed = self._claimed, []
         if len(settled) + len(claimed) <= MOST_TOGETHER:
-            self._send(settled, claimed)
+            if settled or claimed:
+                self._send(settled, claimed)
             return
         for first in range(0, len(settled), MOST_TOGETHER):
             self._send(settled[first : first + MOST_TOGETHER], [])

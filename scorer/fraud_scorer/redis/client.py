@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from fraud_scorer.breaker import Breaker
@@ -20,6 +21,7 @@ from fraud_scorer.redis.script import Script
 DEADLINE = 0.005
 """Seconds that an answer waits for Redis."""
 _CONNECT = 1.0
+_LAST = 0.25
 
 
 class RedisClient:
@@ -42,7 +44,11 @@ class RedisClient:
         self.breaker.start()
 
     async def aclose(self) -> None:
-        """Give up the connection."""
+        """Give up the connection, once Redis has done what it was sent; but do not wait long."""
+        if self._connection is not None and self.usable:
+            with suppress(RedisError, TimeoutError):
+                async with asyncio.timeout(_LAST):
+                    await self._connection.send(command(b"PING"))
         await self.breaker.aclose()
         self._give_up()
 
@@ -64,7 +70,7 @@ class RedisClient:
         self._under_way.append(call)
         if not self._watching:
             self._watching = True
-            loop.call_at(call.due, self._look, 2)
+            loop.call_at(call.due, self._watch)
         self._connection.ask(script.call(keys, arguments), call.replied)
 
     async def run(
@@ -100,14 +106,13 @@ class RedisClient:
         call.ended = True
         self._under_way.remove(call)  # mostly the first
 
-    def _look(self, turns: int) -> None:
-        """Give up what is late, but read first what has come: a loop that was held up for longer
-        than the deadline finds its timers before its sockets."""
+    def _watch(self) -> None:
+        """Somebody is late, it seems. But a loop that was held up finds its timers before its
+        sockets, so what has come is read first."""
         loop = asyncio.get_running_loop()
-        if turns:
-            loop.call_soon(self._look, turns - 1)
-            return
-        now = loop.time()
+        loop.call_soon(loop.call_soon, self._give_up_late, loop.time())
+
+    def _give_up_late(self, now: float) -> None:
         late = [one for one in self._under_way if one.due <= now]
         for one in late:
             self._end(one)
@@ -117,7 +122,8 @@ class RedisClient:
                 self._give_up()
         self._watching = bool(self._under_way)
         if self._watching:
-            loop.call_at(self._under_way[0].due, self._look, 2)
+            loop = asyncio.get_running_loop()
+            loop.call_at(self._under_way[0].due, self._watch)
         for one in late:
             one.failed("Redis did not answer in time")
 

@@ -65,10 +65,12 @@ async def pod(
     """A process that has found Redis."""
     redis = RedisClient(lambda: address, deadline)
     redis.start()
+    mine = Pod(redis, replace(SETTINGS, **settings))
     try:
         await redis.breaker.wait_closed()
-        yield Pod(redis, replace(SETTINGS, **settings))
+        yield mine
     finally:
+        mine.claims.close()
         await redis.aclose()
 
 

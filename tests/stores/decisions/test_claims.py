@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fraud_scorer.decisions.claims import IN_PROGRESS, MOST_TOGETHER, NEW, OTHER, SAME
+from fraud_scorer.decisions.claims import IN_PROGRESS, MOST_TOGETHER, NEW, OTHER, SAME, Claim
 from tests.stores.decisions.claiming import BODY, OTHER_BODY, pod
 from tests.support.redis import RedisServer
 
@@ -23,6 +23,13 @@ def commands(redis: RedisServer) -> dict[str, int]:
     """How often each command has run, those of scripts included."""
     stats = redis.client().info("commandstats")
     return {name.removeprefix("cmdstat_"): one["calls"] for name, one in stats.items()}
+
+
+def stored(redis: RedisServer, claim: Claim) -> bytes:
+    """What Redis has for it."""
+    found = redis.client().get(claim.key)
+    assert isinstance(found, bytes)
+    return found
 
 
 async def test_a_repeated_request_gets_the_stored_answer_also_elsewhere(
@@ -151,6 +158,25 @@ async def test_a_turn_is_one_call(redis_server: RedisServer) -> None:
     assert cost["evalsha"] == cost["mget"] == 1
     assert cost["set"] == 32
     assert not any(cost.get(name) for name in ("get", "pttl", "del", "eval"))
+
+
+async def test_an_answer_does_not_wait_for_another_claim_for_long(
+    redis_server: RedisServer,
+) -> None:
+    async with pod(redis_server.address) as one:
+        claim = await one.claim("tx-1")
+        one.claims.settle(claim, ANSWER)
+        while stored(redis_server, claim).startswith(b"P"):  # noqa: ASYNC110 (nobody tells)
+            await asyncio.sleep(0.001)
+
+
+async def test_the_last_answers_of_a_process_are_told(redis_server: RedisServer) -> None:
+    async with pod(redis_server.address, settled=60.0) as one:
+        claims = await asyncio.gather(*(one.claim(f"tx-{n}") for n in range(200)))
+        for claim in claims:
+            one.claims.settle(claim, ANSWER)
+
+    assert {stored(redis_server, claim)[17:] for claim in claims} == {ANSWER}
 
 
 async def test_more_than_fit_one_call_are_several(redis_server: RedisServer) -> None:
