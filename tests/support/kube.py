@@ -302,6 +302,8 @@ class FakeKube:
             managers = {name: sorted(paths) for name, paths in stored.managers.items() if paths}
             status = stored.status if stored.kind == FRAUD_DETECTOR else None
             fields = _unpacked(_nested(stored.leaves))
+            if id_[0] == "Secret":
+                fields["data"] = sorted(_nested(stored.leaves).get("data", {}))
             text = json.dumps([fields, status, sorted(managers.items())])
             found[id_] = json.loads(text, object_hook=_timeless)
         return found
@@ -329,6 +331,8 @@ class FakeKube:
             if clashes and not force:
                 raise Conflict(409, "Conflict", f"conflict with {other[0]}", f"apply by {manager}")
             owned -= clashes
+        if stored.kind.kind == "StatefulSet" and stored.version:
+            self._keep_claims(stored, wanted)
         given_up = stored.managers.get(mine, set()) - wanted.keys()
         stored.managers[mine] = set(wanted)
         held = set().union(*stored.managers.values())
@@ -341,6 +345,14 @@ class FakeKube:
         if _spec_of(before[0]) != _spec_of(stored.leaves) and stored.version:
             stored.generation += 1
         return before != (stored.leaves, stored.managers)
+
+    @staticmethod
+    def _keep_claims(stored: _Stored, wanted: Mapping[Path, Any]) -> None:
+        """What a real server takes no change of."""
+        path = ("f:spec", "f:volumeClaimTemplates")
+        if stored.leaves.get(path) != wanted.get(path):
+            message = "updates to statefulset spec for fields other than ... are forbidden"
+            raise ApiError(422, "Invalid", message, "apply")
 
     def _writing(self, verb: str, kind: Kind, name: str) -> _Around:
         return _Around(self, Write(verb, kind.kind, name, False))

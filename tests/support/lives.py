@@ -33,6 +33,30 @@ def create_autoscaled(world: World) -> None:
         world.kube.put(detector(scorer={}, autoscaling={"minReplicas": 3, "maxReplicas": 6}))
 
 
+def create_with_stores(world: World) -> None:
+    if not exists(world):
+        world.kube.put(detector(redis={"managed": {}}, postgres=_postgres()))
+
+
+def grow_the_volume(world: World) -> None:
+    change(world, postgres=_postgres(storage="20Gi"))
+
+
+def keep_nothing(world: World) -> None:
+    change(world, postgres=_postgres(storage="20Gi", retention="Delete"))
+
+
+def do_without_stores(world: World) -> None:
+    change(world, redis=None, postgres=None)
+
+
+def lose_a_store(world: World) -> None:
+    """Somebody deletes the StatefulSet, and what configures it."""
+    for kind, name in ((kinds.STATEFUL_SET, "postgres"), (kinds.CONFIG_MAP, "redis")):
+        if (kind.kind, f"{NAME}-{name}") in world.children():
+            world.kube.remove(kind, NAMESPACE, f"{NAME}-{name}")
+
+
 def scale(world: World) -> None:
     change(world, scorer={"replicas": 5}, autoscaling=None)
 
@@ -172,7 +196,8 @@ def recreate(world: World) -> None:
 
 
 STEPS: Sequence[Step] = (
-    create, create_autoscaled, scale, reshape, autoscale, stop_autoscaling, release,
+    create, create_autoscaled, create_with_stores, grow_the_volume, keep_nothing,
+    do_without_stores, lose_a_store, scale, reshape, autoscale, stop_autoscaling, release,
     release_damaged, release_unfit, silence_a_pod, let_pods_speak, go_back, lose_the_plan,
     refuse_elsewhere,
     withdraw, scale_by_hand, lose_a_child, misspell, name_a_missing_secret,
@@ -196,6 +221,7 @@ LIVES: dict[str, tuple[Step, ...]] = {
     "autoscaled": (create_autoscaled, scale_by_hand, lose_a_child, stop_autoscaling, delete),
     "repairs": (create, scale, tamper, recreate, delete),
     "mistakes": (create, name_a_missing_secret, make_the_secret, misspell, reshape, delete),
+    "stores": (create_with_stores, grow_the_volume, lose_a_store, keep_nothing),
     "leave": (create, suspend, tamper, resume, delete, create),
 }
 
@@ -209,6 +235,10 @@ def change(world: World, **spec: Any) -> None:
     """Edit the detector, where there is one."""
     if exists(world):
         world.change(**spec)
+
+
+def _postgres(**managed: str) -> dict[str, Any]:
+    return {"managed": {"storage": "10Gi", **managed}}
 
 
 def _model(**source: str) -> dict[str, Any]:

@@ -300,6 +300,10 @@ class World:
         for kind, namespace, name in list(self.kube.objects):
             if kind == "Deployment":
                 self._roll_out(namespace, name)
+            elif kind == "StatefulSet":
+                self._run_store(namespace, name)
+            elif kind == "Job" and "-schema-" in name:
+                self._migrate(namespace, name)
             elif kind == "Job":
                 self._run(namespace, name)
             elif name in self.pods and ("Deployment", namespace, SCORER) not in self.kube.objects:
@@ -350,6 +354,29 @@ class World:
         del self.pods[name]
         if ("Pod", namespace, name) in self.kube.objects:
             self.kube.remove(kinds.POD, namespace, name)
+
+    def _run_store(self, namespace: str, name: str) -> None:
+        """A claim for each that the StatefulSet has none of, and a pod that is ready."""
+        made = self.kube.read(kinds.STATEFUL_SET, namespace, name)
+        for template in made["spec"].get("volumeClaimTemplates", ()):
+            meta = template["metadata"]
+            claim = f"{meta['name']}-{name}-0"
+            if ("PersistentVolumeClaim", namespace, claim) not in self.kube.objects:
+                self.kube.put(
+                    {
+                        "apiVersion": "v1",
+                        "kind": "PersistentVolumeClaim",
+                        "metadata": {**meta, "name": claim, "namespace": namespace},
+                        "spec": template["spec"],
+                    },
+                    manager="statefulset-controller",
+                )
+        status = {"observedGeneration": made["metadata"]["generation"], "readyReplicas": 1}
+        self.kube.set_status(kinds.STATEFUL_SET, namespace, name, status)
+
+    def _migrate(self, namespace: str, name: str) -> None:
+        done = {"conditions": [{"type": "Complete", "status": "True"}]}
+        self.kube.set_status(kinds.JOB, namespace, name, done)
 
     def _run(self, namespace: str, name: str) -> None:
         """A verification, to its end."""
