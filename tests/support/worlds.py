@@ -206,6 +206,10 @@ class World:
     judged: dict[str, Verification] = field(default_factory=dict)
     request: Request | None = None
     damaged_blobs: set[str] = field(default_factory=set)
+    down: set[str] = field(default_factory=set)
+    """StatefulSets that do not become ready."""
+    migrations: str = "Complete"
+    """How they end: Complete, Failed, or not at all."""
 
     def change(self, **spec: Any) -> None:
         """Change the spec, as a user does."""
@@ -230,6 +234,7 @@ class World:
         for _ in range(30):
             before = copy.deepcopy((self.status, self.children))
             made = self.step()
+            self.run_stores()
             self.run_pods()
             if before == (self.status, self.children):
                 return made
@@ -255,6 +260,26 @@ class World:
             now=self.now,
             results=self.results,
         )
+
+    def run_stores(self) -> None:
+        """StatefulSets get their claims and become ready, migrations end, unless they are held."""
+        for (kind, name), child in list(self.children.items()):
+            if kind == "StatefulSet" and name not in self.down:
+                child["status"] = {
+                    "observedGeneration": child["metadata"]["generation"],
+                    "readyReplicas": 1,
+                }
+            if kind == "StatefulSet":
+                for template in child["spec"].get("volumeClaimTemplates", ()):
+                    self._claim(name, template)
+            if kind == "Job" and "-schema-" in name and self.migrations:
+                child["status"] = {"conditions": [{"type": self.migrations, "status": "True"}]}
+
+    def _claim(self, store: str, template: Manifested) -> None:
+        meta = template["metadata"]
+        name = f"{meta['name']}-{store}-0"
+        claim = {**copy.deepcopy(template), "metadata": {**meta, "name": name, "uid": name}}
+        self.children.setdefault(("PersistentVolumeClaim", name), claim)
 
     def run_pods(self) -> None:
         """Pods of the newest template replace the others, and follow the plan."""
@@ -327,11 +352,14 @@ class World:
                     self.pods_made += old.get("spec", {}).get("template") != new["spec"]["template"]
                 generation += 1
             new["metadata"]["generation"] = generation
+            if key[0] == "Job":
+                created = old.get("metadata", {}).get("creationTimestamp", self.now.isoformat())
+                new["metadata"] |= {"uid": key[1], "creationTimestamp": created}
             if "status" in old:
                 new["status"] = old["status"]
             self.children[key] = new
         for key in list(self.children):
-            if key not in made.lasting:
+            if key not in made.lasting and key[0] != "PersistentVolumeClaim":
                 del self.children[key]
 
     def _write(self, made: Plan) -> None:
