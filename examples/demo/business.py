@@ -71,7 +71,7 @@ class Corner:
         that were there in time nothing."""
         data = self.data.transactions
         present = int((now - self.later - data.start).total_seconds())
-        rows = self.history[data.scenario[self.history] == 2]
+        rows = self.history[data.fraud[self.history]]
         age = present - data.seconds[rows]
         known = data.terminal[rows[age >= (DELAY + LATE_DAYS) * DAY]]
         late = data.terminal[rows[(age >= DELAY * DAY) & (age < (DELAY + LATE_DAYS) * DAY)]]

@@ -81,3 +81,26 @@ def test_labels_are_known_a_week_later_and_the_newest_come_now(files: Files) -> 
 def test_only_what_a_request_knows_by_itself_is_sent(files: Files) -> None:
     for one in lines(files.history)[:5]:
         assert list(one["features"]) == ["amount", "weekend", "night"]
+
+
+def test_the_fraud_that_late_labels_tell_of_is_to_come(
+    small_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(business, "SIDE", 100.0)  # in a corner of so small a map there is none
+    part = corner(small_dataset, NOW, PARAMETERS)
+    files = part.write(tmp_path, NOW)
+    fraud = part.newly_compromised(NOW)
+    terminal = fraud["entities"]["terminal"]
+    coming = [one for one in lines(files.upcoming) if one["transaction"] == fraud]
+    assert [one["scenario"] for one in coming] == [2]
+    at = {
+        one["transaction_id"]
+        for one in lines(files.history)
+        if one["entities"]["terminal"] == terminal
+    }
+    known, late = (
+        [one for one in lines(path) if one["transaction_id"] in at and one["label"] != "cleared"]
+        for path in (files.known, files.late)
+    )
+    assert known == []
+    assert late
