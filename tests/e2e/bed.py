@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +59,7 @@ def manifests(*arguments: str) -> str:
             f"--namespace={OPERATOR_NAMESPACE}",
             f"--image={images.tag_of('operator')}",
             f"--scorer-image={images.tag_of('scorer')}",
+            *(f"--{name}-image={images.repository_of(name)}" for name in images.STORE_NAMES),
             *arguments,
         ],
         check=True,
@@ -109,21 +110,28 @@ class Bed:
         seed: int = 0,
         to: Store | None = None,
         model: Any = None,
+        kept: Sequence[Feature] = (),
     ) -> Published:
         """Publish a small model, into the bucket unless told otherwise; another seed is another
-        model. `model`: a fitted one of your own, for the same two features."""
+        model. `model`: a fitted one of your own, for the same features. `kept`: features beside
+        the two that are sent."""
         rng = np.random.default_rng(seed)
-        rows = np.column_stack([rng.gamma(2.0, 40.0, 400), rng.integers(0, 2, 400)])
-        fraud = rows[:, 0] + 60 * rows[:, 1] + rng.normal(0, 20, 400) > 180
-        golden = [{"amount": float(a), "night": float(n)} for a, n in rows[:8]]
+        columns = [rng.gamma(2.0, 40.0, 400), rng.integers(0, 2, 400)]
+        fraud = columns[0] + 60 * columns[1] + rng.normal(0, 20, 400) > 180
+        features = (*FEATURES, *kept)
+        rows = np.column_stack([*columns, *(rng.integers(0, 9, 400) for _ in kept)])
+        named = [
+            {one.name: float(value) for one, value in zip(features, row, strict=True)}
+            for row in rows
+        ]
         return publish_model(
             model or LogisticRegression().fit(rows, fraud),
             to=to or self.store(prefix),
             model=prefix,
             version=version,
-            features=FEATURES,
-            golden=golden,
-            reference=[{"amount": float(a), "night": float(n)} for a, n in rows],
+            features=features,
+            golden=named[:8],
+            reference=named,
             reasons={"A1": "The amount is unusual for this card"},
             thresholds=Thresholds(review="0.50", decline="0.90"),
         )
