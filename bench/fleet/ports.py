@@ -1,7 +1,8 @@
 """The management ports of all pods of kwok, which have none: `python -m bench.fleet.ports`.
 
-kwok's pods have addresses of loopback, so one listener is at all of them; each address is a
-stand-in of its own, which follows what it is told. Whoever is not on this machine is turned away.
+kwok's pods are all at this machine's own address, so one listener is at all of them. Who is meant
+tells the token, of which each detector has one and so has its one pod: each is a stand-in of its
+own, which follows what it is told. Whoever is not on this machine is turned away.
 """
 
 from __future__ import annotations
@@ -15,8 +16,6 @@ from fraud_operator.plan.pod_template import MANAGEMENT_PORT
 from fraud_scorer.artifact import report as reports
 from tests.support.scorers import StandIn
 
-_LOOPBACK = "127."
-
 
 def application() -> web.Application:
     """Answers for every pod, told apart by the address that is asked."""
@@ -25,9 +24,10 @@ def application() -> web.Application:
     async def answer(request: web.Request) -> web.Response:
         transport: Any = request.transport
         here, there = (transport.get_extra_info(name)[0] for name in ("sockname", "peername"))
-        if not there.startswith(_LOOPBACK):
+        if there != here:
             return web.Response(status=403)
-        pod = pods.setdefault(here, StandIn(here))
+        token = request.headers.get("Authorization", "")
+        pod = pods.setdefault(token, StandIn(f"pod-{len(pods)}"))
         pod.asked.clear()
         return await pod.handle(request)
 

@@ -1,5 +1,5 @@
 """What kwok makes of pods, as a config of its own: those that serve are ready as soon as they are
-scheduled, at an address of loopback; those that verify end at once with judge's verdict.
+scheduled, all at this machine's own address; those that verify end at once with judge's verdict.
 
 There is one version, so there is one verdict. Nothing is verified here: that is what a real cluster
 measures. What the operator does about it is the same.
@@ -21,16 +21,13 @@ from fraud_scorer.artifact.manifest import Manifest, encode
 from fraud_scorer.artifact.plan import ManifestRef
 from fraud_scorer.artifact.verdict import Verdict
 
-CIDR = "127.64.0.0/10"
-"""Of pods: whoever pushes to one of them stays on this machine."""
-
 _PURPOSE = f'.metadata.labels["{NAME_LABEL}"]'
 _READY = """\
 {{ $now := Now }}
 phase: Running
 startTime: {{ $now | Quote }}
 hostIP: {{ NodeIPWith .spec.nodeName | Quote }}
-podIP: {{ PodIPWith .spec.nodeName false .metadata.uid .metadata.name .metadata.namespace | Quote }}
+podIP: %s
 conditions:
 - {type: Initialized, status: "True", lastTransitionTime: {{ $now | Quote }}}
 - {type: ContainersReady, status: "True", lastTransitionTime: {{ $now | Quote }}}
@@ -65,18 +62,20 @@ containerStatuses:
 """
 
 
-def config(published: Manifest) -> str:
-    """The file that `kwok --config` takes."""
+def config(published: Manifest, address: str) -> str:
+    """The file that `kwok --config` takes, with all pods at `address`. One of loopback would not
+    do: no Service may have it, and those who keep its endpoints would try again and again."""
     alive = {"key": ".metadata.deletionTimestamp", "operator": "DoesNotExist"}
     going = {"key": ".metadata.deletionTimestamp", "operator": "Exists"}
     new = {"key": ".status.podIP", "operator": "DoesNotExist"}
     waits = {"key": ".status.phase", "operator": "In", "values": ["Pending"]}
     verifies = {"key": _PURPOSE, "operator": "In", "values": [VERIFICATION]}
     serves = {"key": _PURPOSE, "operator": "NotIn", "values": [VERIFICATION]}
+    ready = _READY % json.dumps(address)
     message = json.dumps(verdicts.encode(_verdict(published)).decode())
     return yaml.safe_dump_all(
         [
-            _stage("pod-ready", [alive, new, serves], {"statusTemplate": _READY}),
+            _stage("pod-ready", [alive, new, serves], {"statusTemplate": ready}),
             _stage(
                 "pod-judged",
                 [alive, waits, verifies],
