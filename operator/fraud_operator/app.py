@@ -100,7 +100,7 @@ async def operate(
             or connection.namespace_of_pod
             or DEFAULT_LEASE_NAMESPACE,
         )
-        if await _unless(stop, process.complete_view()):
+        if await _unless(stop, process.prepare()):
             source = EventSource(
                 connection, settings.namespaces, process.seen, started=take_signals
             )
@@ -148,6 +148,13 @@ class _Process:
         news = self.store.remove(kind, obj) if event == "DELETED" else self.store.put(kind, obj)
         for key in news:
             self.queue.add(key, patient=kind == FRAUD_DETECTOR and event == "ADDED")
+
+    async def prepare(self) -> None:
+        """What takes a while and can be done before there is anything to lead: whoever takes the
+        Lease is to work at once."""
+        async with asyncio.TaskGroup() as both:
+            both.create_task(asyncio.to_thread(warm_up))
+            both.create_task(self.complete_view())
 
     async def complete_view(self) -> None:
         """List everything; wait where the API server or the CRD is not there yet."""
@@ -223,7 +230,6 @@ class _Process:
         if look_first:
             await self.complete_view()
         executor = ThreadPoolExecutor(self.settings.store_threads, "model-store")
-        executor.submit(warm_up)
         secrets = Secrets(kube)
         given = self.settings
         exchanges = Exchanges(
@@ -233,15 +239,16 @@ class _Process:
             given.google_provider,
         )
         identities = Identities(kube, secrets, exchanges=exchanges)
+        tokens = Tokens(kube)
         stores = ModelStores(identities, executor, self.queue.add)
         fleet = Fleet(self.queue.hurry, may_push=may_write)
         controller = Controller(
             kube=kube,
             store=self.store,
-            observer=Observer(self.store, secrets, Tokens(kube), fleet),
+            observer=Observer(self.store, secrets, tokens, fleet),
             stores=stores,
             fleet=fleet,
-            applier=Applier(kube, self.store, Contention()),
+            applier=Applier(kube, self.store, Contention(), made_secret=tokens.made),
             recorder=Recorder(kube, self.settings.identity),
             defaults=OperatorDefaults(
                 self.settings.scorer_image,
@@ -249,7 +256,6 @@ class _Process:
                 self.settings.redis_image,
                 self.settings.postgres_image,
             ),
-            behind=self.queue.behind,
         )
         for key in self.store.known():
             self.queue.add(key, patient=True)

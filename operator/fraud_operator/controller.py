@@ -29,7 +29,7 @@ from fraud_operator.models.source import source_of, wanted_versions
 from fraud_operator.models.stores import ModelStores
 from fraud_operator.observe.observer import Observer, is_waiting
 from fraud_operator.observe.store import Key, ObjectStore
-from fraud_operator.plan.conditions import holds
+from fraud_operator.plan.conditions import previous
 from fraud_operator.plan.detector import plan, plan_invalid
 from fraud_operator.plan.model_volume import are_available
 from fraud_operator.plan.types import (
@@ -49,8 +49,10 @@ from fraud_scorer.artifact.store import CredentialsMissing
 log = logging.getLogger(__name__)
 
 _RECHECK_SECONDS = 15.0
-_BEHIND_SECONDS = 1.0
-_SILENT_SECONDS = 10.0
+_FIRST_WORDS_SECONDS = 5.0
+_LONGEST_SILENCE_SECONDS = 30.0
+_WORKLOADS = frozenset({"Deployment", "Job", "StatefulSet"})
+"""What a detector waits for on its way to Ready."""
 _HEARD_SECONDS = 1.0
 """Within which a pod answers, or is known to be silent."""
 
@@ -72,8 +74,6 @@ class Controller:
     recorder: Recorder
     defaults: OperatorDefaults
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    behind: Callable[[], float] = lambda: 0.0
-    """For how many seconds other keys have been waiting for a worker."""
 
     async def work(self, key: Key) -> float | None:
         """`reconcile` with its logs, its time and its outcome. Raises what it raises."""
@@ -137,17 +137,15 @@ class Controller:
             await prune(self.kube, self.store, key, detector.uid, observed.children, wanted.lasting)
         else:
             wanted = plan(replace(inputs, results=applied.results))
-        if self._may_be_silent(detector, observed, wanted, applied):
-            return _SILENT_SECONDS
-        if _is_about_to_hear(observed, wanted, applied):
-            return _HEARD_SECONDS
-        await self._publish(obj, wanted, applied.events)
+        unsaid = self._can_wait(obj, wanted, observed, applied)
+        if unsaid is None:
+            await self._publish(obj, wanted, applied.events)
 
         _complain(applied)
         # Nobody tells us when a missing Secret appears, or when somebody else's object goes.
         waits = observed.problems or applied.foreign or any(map(is_waiting, observed.pods))
         recheck = _RECHECK_SECONDS if waits else None
-        return _earliest(wanted.requeue_after, applied.again_after, recheck)
+        return _earliest(wanted.requeue_after, applied.again_after, recheck, unsaid)
 
     def _tell_pods(self, key: Key, wanted: Plan, observed: Observed) -> None:
         """The plan is persisted: whoever reads it anew finds it, so pods may be told."""
@@ -192,28 +190,43 @@ class Controller:
             self.stores.look_now(key, observed.request.id)
         return view
 
-    def _may_be_silent(
-        self, detector: FraudDetector, observed: Observed, wanted: Plan, applied: Applied
-    ) -> bool:
-        """Whether the first words about a detector can wait, because there is more to do and all
-        that they would say is that its model is being verified, or its pods are on the way."""
-        if self.behind() < _BEHIND_SECONDS or detector.status.get("conditions"):
-            return False
+    def _can_wait(
+        self, obj: Mapping[str, Any], wanted: Plan, observed: Observed, applied: Applied
+    ) -> float | None:
+        """For how many seconds what the status would say can wait; None: it is to be said now."""
+        status = obj.get("status") or {}
+        before = previous(status.get("conditions", ()))
+        said = previous(wanted.status.get("conditions", ()))
+        if applied.events or not applied.complete or wanted.status == status:
+            return None
+        if _is_about_to_hear(observed, wanted):
+            return _HEARD_SECONDS
         trouble = any(event.type == "Warning" for event in wanted.events)
-        eventful = applied.events or trouble or not applied.complete
-        if eventful or holds(wanted.status.get("conditions", ()), "Stalled", detector.generation):
-            return False
-        made = [
-            observed.children.get(child)
-            for child in wanted.lasting
-            if child[0] in ("Deployment", "Job")
-        ]
-        young = (one is None or self._age(one) < _SILENT_SECONDS for one in made)
-        return bool(made) and all(young)
+        if trouble or not _is_on_the_way(said) or (before and not _is_on_the_way(before)):
+            return None
+        return self._quiet_seconds(obj, wanted, observed, said=bool(before))
 
-    def _age(self, obj: Mapping[str, Any]) -> float:
-        created = datetime.fromisoformat(obj["metadata"]["creationTimestamp"])
-        return (self.now() - created).total_seconds()
+    def _quiet_seconds(
+        self, obj: Mapping[str, Any], wanted: Plan, observed: Observed, *, said: bool
+    ) -> float | None:
+        """How long a step on the way to Ready is left unsaid: the first as long as it took to get
+        there, later ones half a minute. So a detector that comes up quickly says so once, when it
+        is Ready, and a slow one says what it is at, however busy the cluster is. None: it was quiet
+        for that long, or nothing that was made for it is being waited for."""
+        now = self.now()
+        waited_for = [child for child in wanted.lasting if child[0] in _WORKLOADS]
+        there = [child for child in waited_for if child in observed.children]
+        made = [_created(observed.children[child]) for child in there]
+        if any(one.child in waited_for and one.child not in there for one in wanted.objects):
+            made.append(now)  # in this very round
+        if not made:
+            return None
+        began = max(made)
+        took = (began - _created(obj)).total_seconds()
+        first = _LONGEST_SILENCE_SECONDS if said else max(took, _FIRST_WORDS_SECONDS)
+        quiet = min(first, _LONGEST_SILENCE_SECONDS)
+        passed = (now - began).total_seconds()
+        return quiet - passed if -quiet < passed < quiet else None
 
     def _forget(self, key: Key) -> None:
         """The garbage collector takes the children; nothing else is left of a detector but this."""
@@ -238,15 +251,30 @@ class Controller:
             await self.recorder.record(obj, event)
 
 
-def _is_about_to_hear(observed: Observed, wanted: Plan, applied: Applied) -> bool:
+def _is_about_to_hear(observed: Observed, wanted: Plan) -> bool:
     """Whether pods were told something and will have answered in a moment: what is said now would
     be another thing then, and the same as before where only the operator was started anew."""
     release = wanted.release
-    if release is None or release.plan is None or not observed.token or not applied.complete:
+    if release is None or release.plan is None or not observed.token:
         return False
-    return not applied.events and any(
+    return any(
         pod.report is None and pod.unreached_seconds < _HEARD_SECONDS for pod in observed.scorers
     )
+
+
+def _is_on_the_way(conditions: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether that is no more than a step on the way to Ready: as good as what the CRD says of an
+    object that nobody has looked at."""
+    status = {type_: condition.get("status") for type_, condition in conditions.items()}
+    return (
+        status.get("Ready") == "Unknown"
+        and status.get("Reconciling") == "True"
+        and status.get("Stalled") != "True"
+    )
+
+
+def _created(obj: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(obj["metadata"]["creationTimestamp"])
 
 
 def _complain(applied: Applied) -> None:

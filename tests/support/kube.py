@@ -14,6 +14,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from fraud_operator.runtime.kinds import FRAUD_DETECTOR, Kind, kind_of
@@ -65,6 +66,7 @@ class _Stored:
     status: Any = None
     deleting: bool = False
     generation: int = 1
+    created: str = ""
 
 
 class FakeKube:
@@ -73,15 +75,19 @@ class FakeKube:
     def __init__(self) -> None:
         self.objects: dict[Id, _Stored] = {}
         self.writes: list[Write] = []
+        self.gets: list[tuple[str, str]] = []
+        """Kind and name of every single object that was asked for."""
         self.watchers: list[Callable[[Kind, str, Object], None]] = []
         self.before: Callable[[Write], None] = lambda write: None
         self.after: Callable[[Write], None] = lambda write: None
+        self.now: Callable[[], datetime] = lambda: datetime(2026, 1, 1, tzinfo=UTC)
         self._versions = itertools.count(2)  # as after the start of a real server
         self._made: Counter[str] = Counter()
 
     # What the operator calls.
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
+        self.gets.append((kind.kind, name))
         stored = self.objects.get((kind.kind, namespace, name))
         return None if stored is None else self._render(stored, (namespace, name))
 
@@ -312,7 +318,8 @@ class FakeKube:
 
     def _new(self, kind: Kind) -> _Stored:
         self._made[kind.kind] += 1
-        return _Stored(kind, f"{kind.kind}-{self._made[kind.kind]}", 0, {})
+        created = self.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        return _Stored(kind, f"{kind.kind}-{self._made[kind.kind]}", 0, {}, created=created)
 
     def _existing(self, id_: Id) -> _Stored:
         if id_ not in self.objects:
@@ -381,7 +388,7 @@ class FakeKube:
             "uid": stored.uid,
             "resourceVersion": str(stored.version),
             "generation": stored.generation,
-            "creationTimestamp": "2026-01-01T00:00:00Z",
+            "creationTimestamp": stored.created,
             **obj.get("metadata", {}),
             "managedFields": [
                 {"manager": manager, "operation": operation, "fieldsV1": fields_v1(paths)}

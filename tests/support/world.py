@@ -179,6 +179,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.kube.watchers.append(self._deliver)
+        self.kube.now = self.time
         self.published = {one.version: one for one in self.view.versions}
         self.start()
 
@@ -196,7 +197,12 @@ class World:
             observer=Observer(self.store, secrets, tokens, fleet),
             stores=cast(ModelStores, self.stores),
             fleet=fleet,
-            applier=Applier(self.kube, self.store, Contention(clock=lambda: self.now)),
+            applier=Applier(
+                self.kube,
+                self.store,
+                Contention(clock=lambda: self.now),
+                made_secret=tokens.made,
+            ),
             recorder=Recorder(self.kube, "operator-1", now=self.time),
             defaults=OperatorDefaults(self.image),
             now=self.time,
@@ -213,8 +219,14 @@ class World:
 
     async def settle(self) -> None:
         """Let everything happen that is due to happen, until nothing does any more."""
+        await self.until(lambda: False)
+
+    async def until(self, there: Callable[[], bool]) -> None:
+        """`settle`, or less: until that is so."""
         end = self.now + _HORIZON
         for _ in range(10_000):
+            if there():
+                return
             key = self.queue.take()
             if key is not None:
                 try:

@@ -12,6 +12,7 @@ from fraud_operator.observe.management import Tokens
 from fraud_operator.observe.observer import Observer
 from fraud_operator.observe.secrets import Secrets
 from fraud_operator.observe.store import ObjectStore
+from fraud_operator.plan.types import StoreView
 from fraud_operator.runtime import kinds
 from fraud_operator.runtime.kube import Conflict
 from tests.support.kube import refusal
@@ -42,16 +43,15 @@ async def test_a_detector_gets_its_children_and_becomes_ready(world: World) -> N
     assert world.status["model"]["activeVersion"] == "v1"
 
 
-async def test_it_costs_one_write_a_child_three_statuses_and_three_events(world: World) -> None:
+async def test_it_costs_one_write_a_child_one_status_and_one_event(world: World) -> None:
     verbs = [(write.verb, write.kind) for write in world.kube.writes]
     once = [kind for verb, kind in verbs if verb == "create" and kind != "Event"]
     assert sorted(once) == ["ControllerRevision", "Job", "Secret"]
     applied = [kind for verb, kind in verbs if verb == "apply"]
-    assert applied.count("ConfigMap") == 2, "when a version is found, and when it is proven"
-    applied.remove("ConfigMap")
     assert sorted(applied) == sorted(kind for kind, _ in world.children() if kind not in once)
-    assert verbs.count(("status", "FraudDetector")) <= 3
-    assert verbs.count(("create", "Event")) <= 3
+    assert verbs.count(("status", "FraudDetector")) == 1
+    assert verbs.count(("create", "Event")) == 1
+    assert world.kube.gets == [], "what it made it need not read"
 
 
 async def test_nothing_is_written_while_nothing_changes(world: World) -> None:
@@ -215,23 +215,56 @@ async def test_what_only_carries_our_label_is_not_pruned(world: World) -> None:
     assert world.read(kinds.CONFIG_MAP, "notes")["data"] == {"a": "b"}
 
 
-async def test_first_words_wait_while_there_is_more_to_do() -> None:
-    """A thousand detectors that come at once are not told a thousand times that they come."""
-    busy = World()
-    busy.controller = replace(busy.controller, behind=lambda: 5.0)
-    busy.kube.put(detector())
-    await busy.settle()
-    assert busy.condition("Ready") == ("True", "Serving")
-    assert [write.verb for write in busy.kube.writes].count("status") == 1
+@pytest.mark.parametrize(("took", "unsaid"), [(1, 5), (20, 20), (100, 30)])
+async def test_the_first_step_is_left_unsaid_for_as_long_as_it_took_to_get_there(
+    took: float, unsaid: float
+) -> None:
+    slow = World(never_ends={"v1"}, view=StoreView())
+    slow.kube.put(detector())
+    await slow.settle()
+    assert "conditions" not in slow.status, "the store was not looked at"
+    slow.now = took
+    slow.publish(version("v1"))
+    await slow.until(lambda: _statuses(slow) > 0)
+    assert slow.condition("Reconciling") == ("True", "WaitingForModel")
+    assert slow.now - took == pytest.approx(unsaid, abs=1.5)
+
+
+async def test_a_slow_detector_says_what_it_is_at() -> None:
+    slow = World(never_ends={"v1"}, pending=True)
+    slow.kube.put(detector())
+    await slow.settle()
+    assert slow.condition("Reconciling") == ("True", "WaitingForModel")
+    slow.never_ends.clear()
+    slow.kube.writes.clear()
+    began = slow.now
+    await slow.until(lambda: _statuses(slow) > 0)
+    assert slow.condition("Reconciling") == ("True", "RollingOut")
+    assert slow.now - began == pytest.approx(30, abs=1.5)
+    slow.pending = False
+    await slow.settle()
+    assert slow.condition("Ready") == ("True", "Serving")
 
 
 async def test_first_words_do_not_wait_for_long() -> None:
     stuck = World(pending=True)
-    stuck.controller = replace(stuck.controller, behind=lambda: 5.0)
     stuck.kube.put(detector())
-    await stuck.settle()
-    assert stuck.condition("Ready")[0] != "True"
+    await stuck.until(lambda: "conditions" in stuck.status)
+    assert stuck.now < 10
+    assert stuck.condition("Ready")[0] == "Unknown"
     assert stuck.condition("Reconciling")[0] == "True"
+
+
+def _statuses(world: World) -> int:
+    return [write.verb for write in world.kube.writes].count("status")
+
+
+async def test_trouble_never_waits() -> None:
+    unfit = World(refused={"v1": "DigestMismatch"})
+    unfit.kube.put(detector())
+    await unfit.until(lambda: "conditions" in unfit.status)
+    assert unfit.now < 1
+    assert unfit.condition("Stalled")[0] == "True"
 
 
 async def test_an_object_of_somebody_else_is_left_alone() -> None:

@@ -23,7 +23,7 @@ from fraud_operator.apply.ownership import Standing, ownership
 from fraud_operator.observe.store import Key, ObjectStore
 from fraud_operator.plan.types import ChildKey, ChildResult, Desired, Event, Manifested
 from fraud_operator.runtime import metrics
-from fraud_operator.runtime.kinds import CHILDREN, kind_of
+from fraud_operator.runtime.kinds import CHILDREN, SECRET, kind_of
 from fraud_operator.runtime.kube import FIELD_MANAGER, ApiError, Conflict, Kube
 from fraud_scorer.artifact.digest import canonical_json, sha256_hex
 
@@ -97,9 +97,12 @@ class Applier:
         contention: Contention,
         *,
         clock: Callable[[], float] = time.monotonic,
+        made_secret: Callable[[Manifested], None] = lambda _: None,
     ) -> None:
+        """`made_secret` is given each Secret that was made: the view keeps none."""
         self._kube = kube
         self._clock = clock
+        self._made_secret = made_secret
         self._store = store
         self._contention = contention
         self._never_owned: dict[str, frozenset[fields.Path]] = {}
@@ -130,9 +133,13 @@ class Applier:
         results: list[ChildResult] = []
         broken: set[str] = set()
         exact = wrote = False
+        unrecorded = not any(one.exact for one in objects)
         ordered = sorted(objects, key=_turn)
         for (rest, _), phase in groupby(ordered, key=_turn):
-            of_phase = [await self._one(run, desired, broken, persisted=exact) for desired in phase]
+            of_phase = [
+                await self._one(run, desired, broken, persisted=exact or unrecorded)
+                for desired in phase
+            ]
             broken |= {one.component for one in of_phase if one.outcome in ("Conflict", "Failed")}
             results += of_phase
             if not rest and not broken:
@@ -299,6 +306,8 @@ class Applier:
         made = await self._kube.create({**manifest, **({"data": data} if data else {})})
         if (kind := kind_of(manifest)) in CHILDREN:
             self._store.put(kind, made)
+        elif kind == SECRET:
+            self._made_secret(made)
         return made
 
     async def _write(self, manifest: Manifested, *, force: bool, **precondition: str) -> Manifested:

@@ -1,7 +1,8 @@
 """The token of a detector's management ports: read by name from the Secret that the operator made.
 
-It is remembered for half a minute, so that a roll-out's many looks cost one read; for a few seconds
-only where pods do not know it (any more), or wait for something before they can start.
+It is remembered from when it was made, and for minutes, so that a roll-out's many looks cost one
+read at most; for a few seconds only where pods do not know it (any more), or wait for something
+before they can start.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from fraud_operator.runtime.kube import Kube
 DENIED = "it does not take the management token"
 """What is said of a pod that knows another token, or none."""
 
-_REMEMBER_SECONDS = 30.0
+_REMEMBER_SECONDS = 300.0
 _DOUBT_SECONDS = 3.0
 _REMEMBER_MOST = 10_000
 _SHORTEST = 16
@@ -66,10 +67,22 @@ class Tokens:
         if ours and self._clock() - read_at < most:
             return known
         secret = await self._kube.get(SECRET, *place)
-        self._known.pop(place, None)
         if secret is None:
+            self._known.pop(place, None)
             return Management()
-        found = Management(_shown(secret), _token(secret) if _is_of(secret, detector) else "")
+        ours = _is_of(secret, detector)
+        return self._remember(place, Management(_shown(secret), _token(secret) if ours else ""))
+
+    def made(self, secret: Manifested) -> None:
+        """The operator has just made this Secret; remembered if it holds a token."""
+        if TOKEN_KEY not in (secret.get("data") or {}):
+            return
+        meta = secret["metadata"]
+        place = (meta["namespace"], meta["name"])
+        self._remember(place, Management(_shown(secret), _token(secret)))
+
+    def _remember(self, place: tuple[str, str], found: Management) -> Management:
+        self._known.pop(place, None)
         while len(self._known) >= _REMEMBER_MOST:
             del self._known[next(iter(self._known))]
         self._known[place] = (self._clock(), found)

@@ -62,7 +62,8 @@ class Observer:
         pods = by_purpose[SCORER]
         states = self._scorers.see(key, pods)
         doubted = any(state.problem == DENIED for state in states) or any(map(is_waiting, pods))
-        management = await self._tokens.of(detector, doubted=doubted)
+        # Where nothing of a detector is there, neither is this; making it tells, should it be.
+        management = await self._tokens.of(detector, doubted=doubted) if children else Management()
         if management.secret is not None:
             children["Secret", management_name(detector)] = management.secret
         return Observed(

@@ -24,6 +24,7 @@ from fraud_operator.plan.pod_template import TEMPLATE_ANNOTATION, PodTemplate, p
 from fraud_operator.plan.release import history
 from fraud_operator.plan.release.decide import decide
 from fraud_operator.plan.release.decision import Decision
+from fraud_operator.plan.release.record import Record
 from fraud_operator.plan.service import service
 from fraud_operator.plan.service_account import service_account
 from fraud_operator.plan.siblings import siblings
@@ -184,12 +185,12 @@ class _Parts:
         return same and self.sizes.replicas in (None, self.deployed["spec"].get("replicas"))
 
     def _is_known(self) -> bool:
-        """Whether there is anything to be remembered: not before the store was looked at."""
+        """Whether there is anything to be remembered: not before a version was judged."""
         there = (
             "ConfigMap",
             model_plan_name(self.inputs.detector),
         ) in self.inputs.observed.children
-        return there or self.inputs.store.listed or self.model.plan is not None
+        return there or self.model.plan is not None or self.model.record != Record()
 
     def _volumes(self) -> Iterator[Desired]:
         """What gives out the volumes that the spec names: without it nothing can be read there."""

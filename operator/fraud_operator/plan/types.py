@@ -206,7 +206,8 @@ class Desired:
     that state (a resourceVersion is the precondition). A later one is a conflict, and all is
     decided anew."""
     recorded: bool = False
-    """It follows from what an exact one records: left alone while that is not written."""
+    """It follows from what an exact one records, and is left alone while that is not written; where
+    there is none, nothing is to be recorded."""
     once: bool = False
     """Made once, and left as it is afterwards."""
     generated: Mapping[str, Value] = field(default_factory=dict)
@@ -216,6 +217,11 @@ class Desired:
     replace: bool = False
     """The one that is there differs where no update can change it: it is deleted without its pods,
     which the new one takes over."""
+
+    @property
+    def child(self) -> ChildKey:
+        """Its kind and name."""
+        return self.manifest["kind"], self.manifest["metadata"]["name"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +289,4 @@ class Plan:
     @property
     def lasting(self) -> Set[ChildKey]:
         """The children that are to stay: every other one that is ours is to be pruned."""
-        return self.keep | {
-            (one.manifest["kind"], one.manifest["metadata"]["name"]) for one in self.objects
-        }
+        return self.keep | {one.child for one in self.objects}

@@ -9,7 +9,7 @@ import pytest
 
 from fraud_operator.api.frauddetector import FraudDetector
 from fraud_operator.observe.management import Tokens
-from fraud_operator.runtime.kinds import FRAUD_DETECTOR
+from fraud_operator.runtime.kinds import FRAUD_DETECTOR, SECRET
 from tests.support.kube import FakeKube
 from tests.support.world import NAME, NAMESPACE, detector
 
@@ -54,7 +54,7 @@ def put(kube: FakeKube, uid: str, token: str = TOKEN) -> None:
     )
 
 
-async def test_it_is_read_once_in_half_a_minute_and_soon_where_it_is_doubted(kube: Reads) -> None:
+async def test_it_is_read_once_in_minutes_and_soon_where_it_is_doubted(kube: Reads) -> None:
     now = 0.0
     tokens = Tokens(kube, clock=lambda: now)
     one = owner(kube)
@@ -67,9 +67,18 @@ async def test_it_is_read_once_in_half_a_minute_and_soon_where_it_is_doubted(kub
     now = 5.0
     assert (await tokens.of(one)).token == TOKEN
     assert (await tokens.of(one, doubted=True)).token == "u" * 43
-    now = 40.0
+    now = 400.0
     await tokens.of(one)
     assert kube.reads == 3
+
+
+async def test_what_was_just_made_is_not_read(kube: Reads) -> None:
+    one = owner(kube)
+    put(kube, one.uid)
+    tokens = Tokens(kube, clock=lambda: 0.0)
+    tokens.made(kube.read(SECRET, NAMESPACE, f"{NAME}-management"))
+    assert (await tokens.of(one)).token == TOKEN
+    assert kube.reads == 0
 
 
 async def test_that_there_is_none_is_never_remembered(kube: Reads) -> None:
