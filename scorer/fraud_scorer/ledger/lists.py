@@ -133,10 +133,9 @@ def look(
     """The words that hold now, or all there ever were; logged."""
     conditions: Sequence[str] = ["number > %s"]
     values: Sequence[object] = [after]
-    wanted = (("list", list), ("entity_kind", kind), ("entity_id", id and column(id)))
-    for name, value in wanted:
+    for name, value in (("list", list), ("entity_kind", kind), ("entity_id", id)):
         if value is not None:
-            conditions, values = [*conditions, f"{name} = %s"], [*values, value]
+            conditions, values = [*conditions, f"{name} = %s"], [*values, column(value)]
     if not history:
         conditions = [*conditions, _HOLDS]
     with connection.transaction():

@@ -11,9 +11,9 @@ from fraud_scorer.http.asgi import JSON, Request
 from fraud_scorer.http.batch import NDJSON
 from fraud_scorer.http.body import media_type, read_body
 from fraud_scorer.http.limits import Limits
+from fraud_scorer.pipeline.parse import malformed
 from fraud_scorer.problem import (
     INVALID_RECORD,
-    MALFORMED,
     MAX_ERRORS,
     TOO_MANY_ITEMS,
     FieldError,
@@ -51,15 +51,17 @@ class Bodies(Generic[T]):
 
     def _decoded(self, body: bytes, *, lines: bool) -> list[T]:
         try:
-            if lines:
-                return self._one.decode_lines(body)
-            if body.lstrip()[:1] == b"[":
-                return self._many.decode(body)
-            return [self._one.decode(body)]
-        except msgspec.ValidationError:
-            raise self._refusal(body, lines=lines) from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Problem(MALFORMED, f"The body is not JSON: {error}") from None
+            try:
+                if lines:
+                    return self._one.decode_lines(body)
+                if body.lstrip()[:1] == b"[":
+                    return self._many.decode(body)
+                return [self._one.decode(body)]
+            except msgspec.ValidationError:
+                refusal = self._refusal(body, lines=lines)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise malformed(body, error) from None
+        raise refusal
 
     def _refusal(self, body: bytes, *, lines: bool) -> Problem:
         """Which of them are not right."""
