@@ -112,7 +112,8 @@ def cluster_role() -> Manifest:
         _rule("", ["persistentvolumeclaims"], "list", "watch", "patch"),
         # By name, in the detector's own namespace: what its spec refers to. Created: tokens,
         # passwords and keys of its own; patched: whose these are, and a key that one of them lacks.
-        _rule("", ["secrets"], "get", "create", "patch"),
+        # None is deleted, but a server may ask for that right of whoever gives an object an owner.
+        _rule("", ["secrets"], "get", "create", "patch", "delete"),
         # A token of the detector's own ServiceAccount, to ask its model store as that.
         _rule("", ["serviceaccounts/token"], "create"),
         _rule("", ["events"], "create"),

@@ -7,7 +7,7 @@ import yaml
 
 from fraud_operator.cli.main import main
 from fraud_operator.install.objects import Options, objects
-from fraud_operator.runtime.kinds import CHILDREN, WATCHED
+from fraud_operator.runtime.kinds import CHILDREN, SECRET, WATCHED
 from fraud_operator.runtime.settings import add_arguments, from_arguments
 
 OPTIONS = Options(namespace="fraudops-system", image="operator:1", scorer_image="scorer:1")
@@ -40,13 +40,13 @@ def test_the_operator_may_watch_what_it_watches_and_change_its_children_only():
     watched = {(group, resource) for group, resource, verb in granted if verb == "watch"}
     assert watched == {(kind.group, kind.plural) for kind in WATCHED}
     deletable = {(group, resource) for group, resource, verb in granted if verb == "delete"}
-    assert deletable == {(kind.group, kind.plural) for kind in CHILDREN}
+    assert deletable == {(kind.group, kind.plural) for kind in (*CHILDREN, SECRET)}
 
 
 def test_it_reads_secrets_by_name_only_and_never_writes_a_spec():
     granted = rights(objects(OPTIONS), "fraud-operator")
     of_secrets = {verb for _, resource, verb in granted if resource == "secrets"}
-    assert of_secrets == {"get", "create", "patch"}
+    assert of_secrets == {"get", "create", "patch", "delete"}
     assert {verb for _, resource, verb in granted if resource == "frauddetectors"} == {
         "list",
         "watch",
