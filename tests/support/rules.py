@@ -281,22 +281,19 @@ CASES = (
         {"features": {"cacheTTL": "1h"}},
     ),
     Case(
-        "audit-needs-a-place",
-        "spec.audit needs spec.postgres, or spec.audit.destination, or both",
+        "audit-needs-postgres",
+        "spec.audit needs spec.postgres, where answers are recorded",
+        {**_POSTGRES, "audit": {"destination": {"pvc": {"claimName": "records"}}}},
         {"audit": {"destination": {"pvc": {"claimName": "records"}}}},
-        {"audit": {}},
     ),
     Case(
         "one-kind-of-destination",
         "spec.audit.destination: set exactly one of s3, gcs, pvc",
-        {"audit": {"destination": {"gcs": {"bucket": "b-1"}}}},
-        {"audit": {"destination": {"gcs": {"bucket": "b-1"}, "pvc": {"claimName": "records"}}}},
-    ),
-    Case(
-        "hot-needs-postgres",
-        "spec.audit.hot needs spec.postgres",
-        {**_POSTGRES, "audit": {"hot": "30d", **_ARCHIVED}},
-        {"audit": {"hot": "30d", **_ARCHIVED}},
+        {**_POSTGRES, "audit": _ARCHIVED},
+        {
+            **_POSTGRES,
+            "audit": {"destination": {"gcs": {"bucket": "b-1"}, "pvc": {"claimName": "records"}}},
+        },
     ),
     Case(
         "retention-needs-a-destination",

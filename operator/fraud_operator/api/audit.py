@@ -36,7 +36,9 @@ class Audit(Fields):
     retention: Period | None = Field(
         None,
         description=(
-            "For how long sealed records stay in the destination, in days or years. Not set: 7y."
+            "For how long sealed records must stay in the destination, in days or years. Nothing"
+            " is deleted there by us, before or after: hold the bucket to it by Object Lock, and"
+            " have a lifecycle rule of it delete what is older. Not set: 7y."
         ),
     )
     durability: Durability | None = Field(

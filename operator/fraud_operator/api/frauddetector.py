@@ -92,7 +92,7 @@ class FraudDetectorSpec(Fields):
         None,
         description=(
             "Where transactions, predictions, labels and audit records are kept. Exactly one of"
-            " managed and external. Not set: they are not, unless spec.audit has a destination."
+            " managed and external. Not set: they are not kept."
         ),
     )
     features: Features = Field(
@@ -121,20 +121,9 @@ class FraudDetectorSpec(Fields):
             holds=lambda spec: spec.features.cache_ttl is None or spec.redis is not None,
         ),
         Rule(
-            cel="!has(self.audit) || has(self.postgres) || has(self.audit.destination)",
-            message="spec.audit needs spec.postgres, or spec.audit.destination, or both",
-            holds=lambda spec: (
-                spec.audit is None
-                or spec.postgres is not None
-                or spec.audit.destination is not None
-            ),
-        ),
-        Rule(
-            cel="!has(self.audit) || !has(self.audit.hot) || has(self.postgres)",
-            message="spec.audit.hot needs spec.postgres",
-            holds=lambda spec: (
-                spec.audit is None or spec.audit.hot is None or spec.postgres is not None
-            ),
+            cel="!has(self.audit) || has(self.postgres)",
+            message="spec.audit needs spec.postgres, where answers are recorded",
+            holds=lambda spec: spec.audit is None or spec.postgres is not None,
         ),
         Rule(
             cel=("!has(self.scoring) || !has(self.scoring.randomApprovals) || has(self.postgres)"),

@@ -148,12 +148,9 @@ def _postgres(stores: Stores) -> _Part:
     external = spec.postgres.external
     secret = external.secret if external is not None else postgres_app_name(stores.detector)
     pools = stores.budget.pools
+    histories = [f"--history-connections={pools.history}"] if spec.redis is not None else []
     return _Part(
-        [
-            f"--postgres={_POSTGRES}",
-            f"--history-connections={pools.history}",
-            f"--lookup-connections={pools.lookups}",
-        ],
+        [f"--postgres={_POSTGRES}", *histories, f"--lookup-connections={pools.lookups}"],
         [{"name": "postgres", "secret": {"secretName": secret}}],
         [mount("postgres", _POSTGRES, read_only=True)],
     )

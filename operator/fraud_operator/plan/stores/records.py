@@ -48,7 +48,7 @@ class Recording:
 def recording(detector: FraudDetector) -> Recording | None:
     """None where nothing is recorded."""
     spec = detector.spec
-    if spec.audit is None and spec.postgres is None:
+    if spec.postgres is None:
         return None
     audit = spec.audit or Audit()
     return Recording(

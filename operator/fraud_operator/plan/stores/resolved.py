@@ -116,12 +116,11 @@ def _budget(
         allowed = (external and external.max_connections) or EXTERNAL_CONNECTIONS
     scaling = sizes.autoscaling
     most = scaling.max_replicas if scaling is not None else sizes.replicas or 0
-    archived = how is not None and how.destination is not None
     return budget(
         allowed=allowed,
         replicas=most,
         processes=sizes.processes,
-        jobs=2 if archived else 1,
+        jobs=2,  # migration and retention
         records=how is not None,
         # Histories are read where Redis is to hold them.
         wanted=Pools() if spec.redis is not None else Pools(history=0),

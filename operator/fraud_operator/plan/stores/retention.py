@@ -1,11 +1,13 @@
-"""The CronJob that keeps Postgres to what is hot: months that are old, and sealed in the archive,
-are dropped there."""
+"""The CronJob that keeps Postgres as it should be: partitions are made ahead, old idempotency keys
+forgotten, and months that are old, and sealed in the archive, dropped."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
+from fraud_operator.api import quantities
+from fraud_operator.api.audit import AuditPlace
 from fraud_operator.api.frauddetector import FraudDetector
 from fraud_operator.plan.children import NAME_LABEL, RETENTION, labels, metadata, scorer_name
 from fraud_operator.plan.pod_template import placement, restricted
@@ -36,8 +38,8 @@ def retention_name(detector: FraudDetector) -> str:
 def retention(
     detector: FraudDetector, how: Recording | None, image: str, defaults: OperatorDefaults
 ) -> Iterator[Manifested]:
-    """None where there is nothing to drop, or nowhere else where it is kept."""
-    if how is None or how.destination is None or detector.spec.postgres is None:
+    """None where nothing is recorded."""
+    if how is None or detector.spec.postgres is None:
         return
     own = {NAME_LABEL: RETENTION, "app.kubernetes.io/component": "retention"}
     both = {**labels(detector), **own}
@@ -71,33 +73,21 @@ def _pod(
 ) -> dict[str, Any]:
     postgres = detector.spec.postgres
     external = postgres.external if postgres is not None else None
+    managed = postgres.managed if postgres is not None else None
     secret = external.secret if external is not None else postgres_owner_name(detector)
-    arguments = [
-        f"--postgres={_POSTGRES}",
-        f"--archive={_ARCHIVE}/{ARCHIVE_FILE}",
-        f"--public-key={_KEYS}/{PUBLIC_KEY}",
-        f"--hot={how.hot_days}d",
-        "--by=fraud-operator",
-    ]
-    keys = [{"key": PUBLIC_KEY, "path": PUBLIC_KEY}]
+    arguments = [f"--postgres={_POSTGRES}", "--by=fraud-operator"]
+    if managed is not None:
+        arguments.append(f"--storage={quantities.canonical_memory(managed.storage)}")
     volumes: list[dict[str, Any]] = [
         {"name": "postgres", "secret": {"secretName": secret}},
-        {"name": "records", "configMap": {"name": records_name(detector)}},
-        {"name": "keys", "secret": {"secretName": records_keys_name(detector), "items": keys}},
         {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}},
     ]
     mounts = [
         mount("postgres", _POSTGRES, read_only=True),
-        mount("records", _ARCHIVE, read_only=True),
-        mount("keys", _KEYS, read_only=True),
         mount("tmp", "/tmp"),  # noqa: S108 -- the pod's own
     ]
-    assert how.destination is not None, "there is no CronJob without one"  # noqa: S101
-    credentials = credentials_volume("credentials", detector, how.destination)
-    if credentials is not None:
-        arguments.append(f"--store-credentials={_CREDENTIALS}")
-        volumes.append(dict(credentials))
-        mounts.append(mount("credentials", _CREDENTIALS, read_only=True))
+    if how.destination is not None:
+        arguments += _archive(detector, how, how.destination, volumes, mounts)
     return {
         "restartPolicy": "Never",
         "serviceAccountName": scorer_name(detector),
@@ -120,3 +110,33 @@ def _pod(
         "volumes": volumes,
         **placement(detector),
     }
+
+
+def _archive(
+    detector: FraudDetector,
+    how: Recording,
+    destination: AuditPlace,
+    volumes: list[dict[str, Any]],
+    mounts: list[dict[str, Any]],
+) -> list[str]:
+    """What it takes to see that a month is sealed before it goes."""
+    keys = [{"key": PUBLIC_KEY, "path": PUBLIC_KEY}]
+    volumes += [
+        {"name": "records", "configMap": {"name": records_name(detector)}},
+        {"name": "keys", "secret": {"secretName": records_keys_name(detector), "items": keys}},
+    ]
+    mounts += [
+        mount("records", _ARCHIVE, read_only=True),
+        mount("keys", _KEYS, read_only=True),
+    ]
+    arguments = [
+        f"--hot={how.hot_days}d",
+        f"--archive={_ARCHIVE}/{ARCHIVE_FILE}",
+        f"--public-key={_KEYS}/{PUBLIC_KEY}",
+    ]
+    credentials = credentials_volume("credentials", detector, destination)
+    if credentials is not None:
+        arguments.append(f"--store-credentials={_CREDENTIALS}")
+        volumes.append(dict(credentials))
+        mounts.append(mount("credentials", _CREDENTIALS, read_only=True))
+    return arguments

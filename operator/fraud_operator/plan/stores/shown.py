@@ -43,8 +43,7 @@ def effective_stores(stores: Stores) -> dict[str, Any]:
         }
         if how.destination is not None:
             shown["audit"]["retention"] = f"{how.retention_days}d"
-            if spec.postgres is not None:
-                shown["audit"]["hot"] = f"{how.hot_days}d"
+            shown["audit"]["hot"] = f"{how.hot_days}d"
     if (budget := stores.budget) is not None:
         shown["connections"] = {
             "allowed": budget.allowed,

@@ -199,10 +199,10 @@ def test_connections_that_postgres_does_not_have_are_refused_with_what_to_change
     found = world.condition("PostgresReady")
     assert found["reason"] == "TooFewConnections"
     assert "100 scorer pods" in found["message"]
-    assert "need 405 connections to Postgres, 4 a pod, and it has 90" in found["message"]
-    assert "maxConnections to 415 or more" in found["message"]
+    assert "need 406 connections to Postgres, 4 a pod, and it has 90" in found["message"]
+    assert "maxConnections to 416 or more" in found["message"]
     assert world.condition("Stalled")["status"] == "True"
-    managed = {"storage": "100Gi", "maxConnections": 415}
+    managed = {"storage": "100Gi", "maxConnections": 416}
     world.change(postgres={"managed": managed})
     world.settle()
     assert world.condition("Stalled")["status"] == "False"

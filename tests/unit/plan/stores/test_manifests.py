@@ -23,9 +23,9 @@ PARTS = {
     "deployment": ("Deployment", "card-payments-scorer"),
 }
 MADE = {
-    "minimal": PARTS.keys() - {"records", "records-keys", "retention"},
+    "minimal": PARTS.keys() - {"records", "records-keys"},
     "full": PARTS.keys(),
-    "external": {"deployment"},
+    "external": {"deployment", "retention"},
 }
 
 
