@@ -53,6 +53,9 @@ INVALID_PLAN = Kind("invalid-plan", "The plan cannot be followed", 422)
 INVALID_RECORD = Kind("invalid-record", "What was sent cannot be recorded", 422)
 INVALID_QUERY = Kind("invalid-query", "The question cannot be answered as it was asked", 400)
 KEY_TAKEN = Kind("idempotency-key-taken", "The key stands for another request", 409)
+OTHER_TRANSACTION = Kind(
+    "other-transaction", "Another transaction was asked about under that id", 409
+)
 NOT_FOUND = Kind("not-found", "There is nothing at this path", 404)
 METHOD_NOT_ALLOWED = Kind("method-not-allowed", "This path does not take this method", 405)
 REQUEST_TIMEOUT = Kind("request-timeout", "The request did not arrive in time", 408)

@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
             if options.thresholds:
                 chosen = options.thresholds
                 given += [f"--thresholds=review={chosen.review},decline={chosen.decline}"]
-            bodies = [body(row, number) for number, row in enumerate(rows)]
+            bodies = [body(model, row, number) for number, row in enumerate(rows)]
             served = serve_and_ask(given, bodies, options.seconds)
     except (files.WrongFile, PlanError) as error:
         return fail(str(error), USAGE)

@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     except Refused as refused:
         return fail(str(refused))
     try:
-        row = model.inputs.row(given)
+        row = model.inputs.whole_row(given)
         result = _explained(model, row, score(model, row))
     except Problem as problem:
         errors = problem.document.errors
@@ -75,12 +75,12 @@ def _features(path: Path) -> dict[str, Any]:
 
 
 def _explained(model: Any, row: Any, probability: float) -> dict[str, Any]:
-    from fraud_scorer.pipeline.decide import decide
+    from fraud_scorer.decisions.decide import decide
 
     result: dict[str, Any] = {
         "model": {"name": model.name, "version": model.version, "digest": model.digest},
         "score": probability,
-        "decision": decide(probability, review=model.review, decline=model.decline),
+        "decision": decide(probability, review=model.review, decline=model.decline).decision,
     }
     if not model.model.explains:
         return result

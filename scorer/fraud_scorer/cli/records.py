@@ -7,10 +7,12 @@ import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from fraud_scorer.artifact.credentials import AmbientIdentity
 from fraud_scorer.artifact.directory import DirectoryStore
 from fraud_scorer.artifact.opening import open_mounted, open_store
-from fraud_scorer.artifact.plan import store_location
+from fraud_scorer.artifact.plan import StoreLocation, store_location
 
 if TYPE_CHECKING:
     from fraud_scorer.ledger.archive import Archive
@@ -34,8 +36,9 @@ def add_archive(parser: argparse.ArgumentParser, *, required: bool = False) -> N
     add(
         "--archive",
         required=required,
-        metavar="URL|DIR",
-        help="where sealed segments lie: s3://BUCKET/PREFIX/, gs://BUCKET/PREFIX/, or a folder",
+        metavar="URL|DIR|FILE",
+        help="where sealed segments lie: s3://BUCKET/PREFIX/, gs://BUCKET/PREFIX/, a folder, or a"
+        " file that has the location as JSON",
     )
     add("--endpoint", default="", metavar="URL", help="of an S3 API that is not AWS")
     add("--region", default="")
@@ -81,12 +84,27 @@ def archive(options: argparse.Namespace, *, make: bool = False) -> Archive:
     that is none."""
     from fraud_scorer.ledger.archive import Archive
 
+    if Path(options.archive).is_file():
+        return _opened(options, _location(Path(options.archive)))
     if "://" not in options.archive:
         folder = Path(options.archive)
         if make:
             folder.mkdir(parents=True, exist_ok=True)
         return Archive(DirectoryStore(folder))
     location = store_location(options.archive, region=options.region, endpoint=options.endpoint)
+    return _opened(options, location)
+
+
+def _location(file: Path) -> StoreLocation:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=StoreLocation)
+    except (OSError, msgspec.DecodeError) as error:
+        raise ValueError(f"{file} is not a store's location: {error}") from None
+
+
+def _opened(options: argparse.Namespace, location: StoreLocation) -> Archive:
+    from fraud_scorer.ledger.archive import Archive
+
     if options.store_credentials:
         return Archive(open_mounted(location, options.store_credentials))
     return Archive(open_store(location, AmbientIdentity()))

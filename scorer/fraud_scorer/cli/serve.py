@@ -6,7 +6,8 @@ compile`, it has no golden transactions to prove itself by). The service is read
 transactions came out as published in each of its processes.
 
 A pod that follows a plan waits for what it cannot have, and says on its management port what that
-is. A folder or file that is not what was published, or computes something else here, ends the
+is. With --records a further process ships what is recorded, and is told to stop after all others.
+A folder or file that is not what was published, or computes something else here, ends the
 service: the exit code is 3 and the termination log holds the verdict.
 """
 
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fraud_scorer.artifact.plan import PlanError
-from fraud_scorer.cli import values
+from fraud_scorer.cli import serve_records, values
 
 if TYPE_CHECKING:
     from fraud_scorer.artifact.plan import StoreLocation
@@ -105,6 +106,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--worker", type=values.worker, help=argparse.SUPPRESS)
     _add_times(parser)
     _add_limits(parser)
+    serve_records.add_arguments(parser)
 
 
 def _add_following(parser: argparse.ArgumentParser) -> None:
@@ -171,7 +173,7 @@ def run(options: argparse.Namespace) -> int:
     from fraud_scorer import logs
     from fraud_scorer.registry.source import from_path
 
-    if problem := _contradiction(options):
+    if problem := _contradiction(options) or serve_records.contradiction(options):
         print(f"fraud-scorer: {problem}", file=sys.stderr)
         return _USAGE
     try:
@@ -221,6 +223,7 @@ def _supervise(options: argparse.Namespace) -> int:
         import uvloop  # now that they are on their way, what only the parent needs
 
         from fraud_scorer.following.token import Token
+        from fraud_scorer.http.shipping import Shipping
         from fraud_scorer.http.supervisor import Place, Supervisor
 
         places = [
@@ -231,9 +234,12 @@ def _supervise(options: argparse.Namespace) -> int:
         pod = None
         if folder is not None:
             pod = _pod(options, folder, counters.slots, token, addresses["management"])
+        shipping = None
+        if arguments := serve_records.shipping(options):
+            shipping = Shipping(arguments, serve_records.ship_grace(options))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(
-                Supervisor(places, addresses, pod, token).run(
+                Supervisor(places, addresses, pod, token, shipping).run(
                     management, drain=options.drain, shutdown=options.shutdown
                 )
             )
@@ -296,7 +302,12 @@ def _work(options: argparse.Namespace, source: Source | None) -> int:
     from fraud_scorer.http.limits import Limits
     from fraud_scorer.http.settings import Settings
     from fraud_scorer.http.worker import work
-    from fraud_scorer.registry.refusal import EXIT_CODE, Refused, termination_message
+    from fraud_scorer.registry.refusal import (
+        EXIT_CODE,
+        KeptFeaturesMissing,
+        Refused,
+        termination_message,
+    )
 
     settings = Settings(
         listen=options.listen,
@@ -313,6 +324,9 @@ def _work(options: argparse.Namespace, source: Source | None) -> int:
             age_seconds=options.max_connection_age,
             pipelined=options.max_pipelined,
         ),
+        stores=serve_records.store_settings(options),
+        records=serve_records.record_settings(options),
+        rules=serve_records.rule_settings(options),
     )
 
     place, memory, control = options.worker
@@ -322,6 +336,10 @@ def _work(options: argparse.Namespace, source: Source | None) -> int:
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
         ):
             runner.run(work(settings, _loading(options, source), parent, slot(memory, place)))
+    except KeptFeaturesMissing as error:
+        _log.error("the model cannot be served", extra={"error": str(error)})
+        _leave_behind(options, str(error).encode())
+        return 1
     except Refused as refused:
         _log.error("refused", extra={"verdict": refused.verdict})
         _leave_behind(options, termination_message(refused.verdict))

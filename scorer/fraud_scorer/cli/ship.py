@@ -8,6 +8,7 @@ stayed in the spool.
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import threading
 from pathlib import Path
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ):
         add(name, type=values.seconds, default=default, metavar="SECONDS",
             help=f"{text} (default: %(default)g)")  # fmt: skip
+    add("--child", action="store_true", help=argparse.SUPPRESS)
     add("--log-level", choices=["debug", "info", "warning", "error"], default="info")
 
 
@@ -88,6 +90,8 @@ def run(options: argparse.Namespace) -> int:
     stop = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stop.set())
+    if options.child:
+        threading.Thread(target=_outlive, args=[stop], daemon=True).start()
     return 0 if shipper.run(stop) else 1
 
 
@@ -96,3 +100,9 @@ def _archive(options: argparse.Namespace) -> Archive | None:
         return None
     archive = records.archive(options, make=True)
     return archive.keeping(options.retention) if options.retention else archive
+
+
+def _outlive(stop: threading.Event) -> None:
+    """Stop when the parent says so or is gone: it holds the other end of standard input."""
+    os.read(0, 1)  # nothing is ever written there
+    stop.set()

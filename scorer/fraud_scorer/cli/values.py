@@ -74,6 +74,13 @@ def days(text: str) -> timedelta:
     return timedelta(days=int(number) * each)
 
 
+def count(text: str) -> int:
+    """A whole number from 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
+    return int(text)
+
+
 def size(text: str) -> int:
     """Bytes: a whole number, alone or with Ki, Mi or Gi behind it."""
     number, unit = text.rstrip("KMGi"), text.lstrip("0123456789")

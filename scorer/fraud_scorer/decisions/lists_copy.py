@@ -49,7 +49,7 @@ class ListsCopy:
         every: float = EVERY,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._lists, self._ask, self._every, self._clock = lists, ask, every, clock
+        self.lists, self._ask, self._every, self._clock = lists, ask, every, clock
         self._seen = 0
         self._read_at: float | None = None
         self._as_of: float | None = None
@@ -87,7 +87,7 @@ class ListsCopy:
             words = await self._ask(partial(_since, number=self._seen))
             if not words:
                 break
-            self._lists.add(map(_listing, words))
+            self.lists.add(map(_listing, words))
             self._seen = words[-1].number
         self._as_of = began
 
@@ -98,7 +98,7 @@ class ListsCopy:
         while words := await self._ask(partial(_holding, after=last)):
             held += map(_listing, words)
             last = words[-1].number
-        self._lists.replace(held)
+        self.lists.replace(held)
         self._seen = newest
 
     async def _keep(self) -> None:

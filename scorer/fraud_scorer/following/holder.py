@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -17,18 +17,27 @@ from fraud_scorer.following.orders import Answering, Following, Hold, Holding, O
 from fraud_scorer.following.threads import in_thread
 from fraud_scorer.registry.load import open_fetched
 from fraud_scorer.registry.loaded import LoadedModel
-from fraud_scorer.registry.refusal import Refused
+from fraud_scorer.registry.refusal import KeptFeaturesMissing, Refused
 from fraud_scorer.registry.registry import ModelRegistry, Roles
 from fraud_scorer.registry.share import Share
 
 _log = logging.getLogger(__name__)
 
+Prepare = Callable[[LoadedModel], Awaitable[None]]
+"""May raise KeptFeaturesMissing."""
+
 
 class Holder:
     """Obeys orders. Used from the event loop's thread only."""
 
-    def __init__(self, registry: ModelRegistry, tell: Callable[[Following], None]) -> None:
-        """`tell` the parent."""
+    def __init__(
+        self,
+        registry: ModelRegistry,
+        tell: Callable[[Following], None],
+        prepare: Prepare | None = None,
+    ) -> None:
+        """`tell` the parent. `prepare`: what is to be done before a model takes part."""
+        self._prepare = prepare
         self.answering = asyncio.Event()
         """Set once everything that is to answer can."""
         self._registry = registry
@@ -73,6 +82,12 @@ class Holder:
             revision = hold.model.revision
             self._set(hold, Holding(revision=revision, attempt=hold.attempt, state="Loading"))
             found = await in_thread(partial(_opened, hold))
+            if self._prepare is not None and not isinstance(found, Holding):
+                try:
+                    await self._prepare(found)
+                except KeptFeaturesMissing as error:
+                    _log.error("a version cannot be served", extra={"error": str(error)})
+                    found = _failed(hold, str(error))
             if isinstance(found, Holding):
                 self._set(hold, found)
             elif self._states.get(revision) is not None:
@@ -134,4 +149,10 @@ def _opened(hold: Hold) -> LoadedModel | Holding:
     except (DigestMismatch, OSError, MemoryError) as error:
         message = f"version {hold.model.version} cannot be opened here: {error!r}"
         _log.warning(message)
-        return Holding(revision=revision, attempt=hold.attempt, state="Failed", message=message)
+        return _failed(hold, message)
+
+
+def _failed(hold: Hold, message: str) -> Holding:
+    return Holding(
+        revision=hold.model.revision, attempt=hold.attempt, state="Failed", message=message
+    )

@@ -30,8 +30,10 @@ from fraud_scorer.problem import OVERLOADED, Problem
 SCORE = "/v1/score"
 
 
-def api(pipeline: Pipeline, metrics: Metrics, limits: Limits, lag: Lag) -> Application:
-    """The API port as an ASGI application."""
+def api(
+    pipeline: Pipeline, metrics: Metrics, limits: Limits, lag: Lag, more: Routes | None = None
+) -> Application:
+    """The API port as an ASGI application. `more`: routes about records, where there are any."""
 
     turns = Turns()
 
@@ -48,7 +50,7 @@ def api(pipeline: Pipeline, metrics: Metrics, limits: Limits, lag: Lag) -> Appli
         return json_response(Health(named, "degraded" if pipeline.stands_in else "ok"))
 
     async def openapi(_: Request) -> Response:
-        return json_response(describe(pipeline.active_model().manifest, limits))
+        return json_response(describe(pipeline.active_model().manifest, limits, records=bool(more)))
 
     def guarded(handler: Handler) -> Handler:
         return _guarded(handler, metrics)
@@ -59,6 +61,7 @@ def api(pipeline: Pipeline, metrics: Metrics, limits: Limits, lag: Lag) -> Appli
         "/health": {"GET": health},
         "/openapi.json": {"GET": openapi},
         "/": {"GET": page},
+        **(more or {}),
     }
     protocol = _each(_each(oip(pipeline, turns, limits), guarded), in_the_protocol)
     return Application({**_each(routes, guarded), **protocol}, metrics)

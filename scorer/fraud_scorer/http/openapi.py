@@ -21,6 +21,7 @@ from fraud_scorer.http.operations import WITH_BODY, Schema, content, operation, 
 from fraud_scorer.http.records import description as recorded
 from fraud_scorer.pipeline.envelope import ScoreAnswer, ScoreRequest
 from fraud_scorer.problem import ProblemDocument
+from fraud_scorer.registry.inputs import example_features, sent
 
 _TYPES = (ScoreRequest, ScoreAnswer, Health, ProblemDocument, ItemProblem)
 
@@ -59,7 +60,7 @@ def example(manifest: Manifest) -> dict[str, Any]:
         "entities": {"customer": "c-17", "terminal": "t-4"},
         "amount_minor": 1999,
         "currency": "EUR",
-        "features": manifest.golden[0].features,
+        "features": example_features(manifest),
     }
 
 
@@ -112,8 +113,8 @@ def _features(manifest: Manifest) -> Schema:
     return {
         "type": "object",
         "description": "The model's inputs by name: all of them, and no others.",
-        "properties": {feature.name: _feature(feature) for feature in manifest.features},
-        "required": [feature.name for feature in manifest.features],
+        "properties": {feature.name: _feature(feature) for feature in sent(manifest)},
+        "required": [feature.name for feature in sent(manifest)],
         "additionalProperties": False,
     }
 

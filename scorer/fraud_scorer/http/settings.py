@@ -3,9 +3,46 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from fraud_scorer.http.connection import ConnectionLimits
 from fraud_scorer.http.limits import Limits
+from fraud_scorer.ledger.writer import Recording
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """The stores beside the model. `redis` and `postgres` are the folders of mounted Secrets, read
+    anew at each connection; None: there is none. `subject` is the kind of entity that is a
+    person."""
+
+    detector: str = ""
+    redis: Path | None = None
+    postgres: Path | None = None
+    features_ttl: float = 3600.0
+    history_connections: int = 2
+    lookup_connections: int = 1
+    subject: str = "customer"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSettings:
+    """Where records are spooled (`limit` bytes at the most), of whom, and how."""
+
+    folder: Path
+    limit: int
+    detector: str
+    recording: Recording
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSettings:
+    """What decides besides the thresholds. `key` is a file; `share` a decimal string."""
+
+    lists: bool = False
+    share: str = "0"
+    key: Path | None = None
+    most_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +62,6 @@ class Settings:
     lag: float = 0.5
     limits: Limits = field(default_factory=Limits)
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)
+    stores: StoreSettings = field(default_factory=StoreSettings)
+    records: RecordSettings | None = None
+    rules: RuleSettings = field(default_factory=RuleSettings)

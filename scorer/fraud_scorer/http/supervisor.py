@@ -1,6 +1,7 @@
 """The parent of the serving processes: it holds the management port and answers no transaction.
 
     start all -> all ready -> SIGTERM -> not ready, all drain -> stopped
+    all ended -> what ships records ends, too
     one dies  -> not ready -> replaced, after a pause that grows -> ready
 
 The service is ready when all of its processes are. A process whose event loop stands still is
@@ -32,6 +33,7 @@ from fraud_scorer.http.management import management
 from fraud_scorer.http.models import model_routes
 from fraud_scorer.http.readiness import Readiness
 from fraud_scorer.http.server import running
+from fraud_scorer.http.shipping import Shipping
 from fraud_scorer.http.stopping import Stop
 from fraud_scorer.registry.refusal import EXIT_CODE
 
@@ -106,9 +108,12 @@ class Supervisor:
         addresses: Mapping[str, str],
         pod: Pod | None = None,
         token: Token | None = None,
+        shipping: Shipping | None = None,
     ) -> None:
         """`pod`: what follows a plan, where there is one; `token`: what its management port asks
-        for, without which plans are not pushed."""
+        for, without which plans are not pushed. `shipping`: the process that ships records, where
+        there are any."""
+        self._shipping = shipping
         self.readiness = Readiness()
         self._pod = pod
         self._token = token
@@ -127,6 +132,8 @@ class Supervisor:
         async with running(port, bound, shutdown), self._following():
             _log.info("loading", extra=self._addresses)
             kept = [asyncio.create_task(self._keep(place)) for place in self._places]
+            shipping = self._shipping
+            ships = asyncio.create_task(shipping.keep()) if shipping is not None else None
             watching = asyncio.create_task(self._watch())
             asked = asyncio.create_task(stop.asked.wait())
             await asyncio.wait({asked, *kept}, return_when=asyncio.FIRST_COMPLETED)
@@ -138,6 +145,8 @@ class Supervisor:
             await asyncio.gather(*kept)
             insisting.cancel()
             watching.cancel()
+            if shipping is not None and ships is not None:
+                await shipping.stop(ships)
         _log.info("stopped")
         return self._exit_code
 

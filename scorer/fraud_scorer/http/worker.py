@@ -1,6 +1,6 @@
 """A serving process, from its model to its last answer.
 
-    load and prove -> listen, ready
+    begin a chain, find the stores -> load and prove -> listen, ready
     SIGTERM        -> (drain) still answering -> close
     again          -> no more draining
 
@@ -21,8 +21,9 @@ import time
 from collections.abc import Awaitable, Callable
 
 from fraud_scorer.counters import Slot
-from fraud_scorer.following.holder import Holder
+from fraud_scorer.following.holder import Holder, Prepare
 from fraud_scorer.http.api import api, hot_route
+from fraud_scorer.http.beside import Waiting, beside
 from fraud_scorer.http.control import NotReady, Ready, Reporting
 from fraud_scorer.http.lag import Lag
 from fraud_scorer.http.server import running
@@ -38,7 +39,6 @@ _HEARTBEAT_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
 
-Waiting = Callable[[str, str], None]
 Load = Callable[[Waiting], Awaitable[LoadedModel]]
 """Gives the model; tells reason and message of whatever it waits for."""
 
@@ -52,16 +52,34 @@ async def work(settings: Settings, load: Load | None, control: socket.socket, sl
     parent = Reporting(control, stop.insist)
     beating = asyncio.create_task(_beat(slot))
     metrics, registry = Metrics(slot), ModelRegistry()
-    later = asyncio.get_running_loop().call_soon
-    pipeline = Pipeline(registry, metrics, patience=settings.patience, later=later)
     lag = Lag(settings.lag)
-    application = api(pipeline, metrics, settings.limits, lag)
-    hot = hot_route(application, pipeline, metrics, settings.limits, lag)
 
-    holding = _obey(parent, registry) if load is None else _hold(load, parent, registry)
-    if await stop.unless(holding) is None:
-        return
-    with bind(settings.listen, shared=True) as listening, lag.watching():
+    def waiting(reason: str, message: str) -> None:
+        parent.tell(NotReady(reason, message))
+
+    async with contextlib.AsyncExitStack() as stack:
+        has = await stop.unless(stack.enter_async_context(beside(settings, metrics, waiting)))
+        if has is None:
+            return
+        pipeline = Pipeline(
+            registry,
+            metrics,
+            patience=settings.patience,
+            later=asyncio.get_running_loop().call_soon,
+            stages=has.stages,
+        )
+        more = has.routes(pipeline.admit, settings.limits)
+        application = api(pipeline, metrics, settings.limits, lag, more)
+        hot = hot_route(application, pipeline, metrics, settings.limits, lag)
+
+        if load is None:
+            holding = _obey(parent, registry, has.prepare)
+        else:
+            holding = _hold(load, waiting, registry, has.prepare)
+        if await stop.unless(holding) is None:
+            return
+        listening = stack.enter_context(bind(settings.listen, shared=True))
+        stack.enter_context(lag.watching())
         async with running(
             application, listening, settings.shutdown, limits=settings.connections, hot=hot
         ):
@@ -74,17 +92,18 @@ async def work(settings: Settings, load: Load | None, control: socket.socket, sl
     beating.cancel()
 
 
-async def _hold(load: Load, parent: Reporting, registry: ModelRegistry) -> bool:
+async def _hold(load: Load, waiting: Waiting, registry: ModelRegistry, prepare: Prepare) -> bool:
     """Hold the one model that there is."""
-    loaded = await load(lambda reason, message: parent.tell(NotReady(reason, message)))
+    loaded = await load(waiting)
+    await prepare(loaded)
     registry.install(loaded)
     registry.activate(loaded.revision)
     return True
 
 
-async def _obey(parent: Reporting, registry: ModelRegistry) -> bool:
+async def _obey(parent: Reporting, registry: ModelRegistry, prepare: Prepare) -> bool:
     """Hold what the parent orders, from now on; it is enough to listen once that can answer."""
-    holder = Holder(registry, parent.tell)
+    holder = Holder(registry, parent.tell, prepare)
     parent.obey(holder.follow)
     return await holder.answering.wait()
 

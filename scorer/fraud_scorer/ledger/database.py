@@ -83,7 +83,7 @@ class Database:
             if isinstance(self._where, str):
                 conninfo_to_dict(self._where)
                 return self._where
-            return _secret(self._where)
+            return secret(self._where)
         except psycopg.ProgrammingError as error:
             raise DatabaseError(
                 f"not a connection string: {str(error).strip()}; give one like"
@@ -143,7 +143,7 @@ def _said(error: psycopg.Error) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def _secret(folder: Path) -> str:
+def secret(folder: Path) -> str:
     """The connection string of a mounted Secret: `uri`, or host, port, dbname, username, ..."""
 
     def read(name: str) -> str:

@@ -34,10 +34,10 @@ class Computed(Struct, frozen=True, kw_only=True, rename="camel"):
 
 def compute(model: LoadedModel, rows: Sequence[dict[str, Value]], seconds: float) -> Computed:
     """Measure each for about `seconds`."""
-    ready = [model.inputs.row(row) for row in rows]
+    ready = [model.inputs.whole_row(row) for row in rows]
     score, explain = model.model.score_one, model.model.explain
     batches = [ready[i : i + _BATCH] for i in range(0, len(ready), _BATCH)]
-    pipeline, bodies = _pipeline(model), [body(row, i) for i, row in enumerate(rows)]
+    pipeline, bodies = _pipeline(model), [body(model, row, i) for i, row in enumerate(rows)]
 
     def whole(request: bytes) -> None:
         pipeline.answer(pipeline.admit({}), request)

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from fraud_scorer.artifact.manifest import Bins, Feature, Value
+from fraud_scorer.registry.inputs import sent
 from fraud_scorer.registry.loaded import LoadedModel
 
 _SPREAD = 1000.0
@@ -37,8 +38,9 @@ def drawn(model: LoadedModel, count: int, seed: int = 0) -> list[dict[str, Value
     raise NoRows("the model refuses most rows drawn at random: give some with --rows")
 
 
-def body(features: dict[str, Value], number: int) -> bytes:
-    """A request about those features."""
+def body(model: LoadedModel, features: dict[str, Value], number: int) -> bytes:
+    """A request about those features, as far as they come in requests."""
+    features = {one.name: features[one.name] for one in sent(model.manifest)}
     envelope: dict[str, Any] = {
         "transaction_id": f"bench-{number}",
         "event_time": datetime(2026, 1, 1, tzinfo=UTC),

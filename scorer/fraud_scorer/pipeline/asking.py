@@ -1,9 +1,10 @@
 """A transaction that waits: for what stores know of it, and for its record to be on the disk.
 
-    begin --> [features] --> score, decide, record --> (on the disk) --> answer
+    begin --> [claim | features] --> score, decide, record --> (on the disk) --> answer, settle
 
 All that is asked is asked in the turn of the event loop in which the transaction came, together
-with what others ask in that turn.
+with what others ask in that turn. A transaction that was answered before gets that answer again, to
+the byte; one that is refused gives its claim back, so that it may be sent anew.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from collections.abc import Callable
 
 import msgspec
 
+from fraud_scorer.decisions.claims import NEW, OTHER, SAME, Claim
 from fraud_scorer.pipeline.context import Context
 from fraud_scorer.pipeline.envelope import ScoreAnswer, ScoreRequest
 from fraud_scorer.pipeline.features import Known
+from fraud_scorer.pipeline.fingerprint import fingerprint
 from fraud_scorer.pipeline.pending import Pending
-from fraud_scorer.pipeline.record import NotRecorded
+from fraud_scorer.pipeline.record import WITHOUT_CLAIM, NotRecorded
 from fraud_scorer.pipeline.stages import Stages
+from fraud_scorer.problem import OTHER_TRANSACTION, Problem
 
 Score = Callable[[Context, ScoreRequest, Known, str], ScoreAnswer]
 """The stages that wait for nothing. Raises Problem."""
@@ -32,30 +36,50 @@ class Asking(Pending[bytes]):
     """One transaction. Its outcome is the answer as JSON."""
 
     __slots__ = (
-        "_context", "_known", "_left", "_request", "_score", "_stages", "_version", "answer"
+        "_claim", "_context", "_known", "_left", "_request", "_score", "_stages", "_version"
     )  # fmt: skip
 
     def __init__(
         self, stages: Stages, score: Score, context: Context, request: ScoreRequest, version: str
     ) -> None:
         super().__init__()
-        self.answer: ScoreAnswer | None = None
-        """The outcome as what it is, where it was made here."""
         self._stages, self._score = stages, score
         self._context, self._request, self._version = context, request, version
         self._known = _NOTHING
+        self._claim: Claim | None = None
         self._left = 1
 
     def begin(self, *, needs_kept: bool) -> None:
         """Ask all that is to be asked."""
+        stages, request = self._stages, self._request
         self._context.asked = time.monotonic()
-        kept = self._stages.kept
-        if needs_kept and kept is not None:
+        if stages.claims is not None:
             self._left += 1
-            kept.ask(self._request, self._told)
+            stages.claims.claim(request.transaction_id, fingerprint(request), self._claimed)
+        if needs_kept and stages.kept is not None:
+            self._left += 1
+            stages.kept.ask(request, self._learned)
         self._one_less()
 
-    def _told(self, known: Known) -> None:
+    def _claimed(self, claim: Claim) -> None:
+        outcome = claim.outcome
+        if outcome is SAME:
+            self.resolve(claim.answer)
+        elif outcome is OTHER:
+            self.resolve(
+                Problem(
+                    OTHER_TRANSACTION,
+                    f"{self._request.transaction_id} was another transaction before: give this one"
+                    " an id of its own, or send what was sent then",
+                )
+            )
+        else:
+            if outcome is not NEW:
+                self._context.degraded.append(WITHOUT_CLAIM)
+            self._claim = claim
+            self._one_less()
+
+    def _learned(self, known: Known) -> None:
         self._known = known
         self._one_less()
 
@@ -67,7 +91,7 @@ class Asking(Pending[bytes]):
         try:
             answer = self._score(self._context, self._request, self._known, self._version)
         except Exception as error:
-            self.resolve(error)
+            self._refuse(error)
             return
         if (recorded := self._context.recorded) is None:
             self._finish(answer)
@@ -80,10 +104,17 @@ class Asking(Pending[bytes]):
         if error is None or records is None:
             self._finish(answer)
         elif records.blocks:
-            self.resolve(NotRecorded(str(error)))
+            self._refuse(NotRecorded(str(error)))
         else:
             self._finish(records.missed(answer))
 
     def _finish(self, answer: ScoreAnswer) -> None:
-        self.answer = answer
-        self.resolve(_encode(answer))
+        document = _encode(answer)
+        if self._claim is not None and self._stages.claims is not None:
+            self._stages.claims.settle(self._claim, document)
+        self.resolve(document)
+
+    def _refuse(self, error: Exception) -> None:
+        if self._claim is not None and self._stages.claims is not None:
+            self._stages.claims.release(self._claim)
+        self.resolve(error)

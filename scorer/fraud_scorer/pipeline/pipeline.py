@@ -15,13 +15,13 @@ from typing import Any
 
 import msgspec
 
+from fraud_scorer.decisions.decide import UNAVAILABLE, Decided, decide
 from fraud_scorer.features.online import WITH_DEFAULTS
 from fraud_scorer.metrics import Metrics
 from fraud_scorer.pipeline import record
 from fraud_scorer.pipeline.admit import admit
 from fraud_scorer.pipeline.asking import Asking
 from fraud_scorer.pipeline.context import Context
-from fraud_scorer.pipeline.decide import BY_SCORE, UNAVAILABLE, decide
 from fraud_scorer.pipeline.envelope import ScoreAnswer, ScoreRequest, Timing
 from fraud_scorer.pipeline.features import Known, features
 from fraud_scorer.pipeline.ids import new_id
@@ -138,7 +138,11 @@ class Pipeline:
         self._active, self._trial = self._parts.active, self._parts.trial
         kept = self._stages.kept
         self._needs_kept = kept is not None and kept.follow(roles.named().values())
-        self._waits = self._needs_kept or (self._records is not None and self._records.waits)
+        self._waits = (
+            self._needs_kept
+            or self._stages.claims is not None
+            or (self._records is not None and self._records.waits)
+        )
 
     def _ask(self, context: Context, request: ScoreRequest, version: str = "") -> Asking:
         """Begin an answer that waits for something."""
@@ -174,7 +178,7 @@ class Pipeline:
         if scorer.stands_in:
             context.degraded.append(MODEL)
 
-        model = scorer.model
+        model, rules = scorer.model, self._stages.rules
         kept = None
         if model.layout is not None:
             kept = known.get(model.layout_key)
@@ -183,8 +187,11 @@ class Pipeline:
         ready = time.monotonic()
         try:
             probability = score(model, row)
-            decision = decide(probability, review=model.review, decline=model.decline)
-            why = reasons(model, row) if decision != "approve" else ()
+            if rules is None:
+                decided = decide(probability, review=model.review, decline=model.decline)
+            else:
+                decided = rules.decide(probability, model, request)
+            why = reasons(model, row) if decided.decision != "approve" else ()
         except Exception as error:
             scorer.tally.failed(invalid=isinstance(error, NoProbability))
             raise
@@ -193,8 +200,8 @@ class Pipeline:
         answer = ScoreAnswer(
             prediction_id=prediction_id or new_id(),
             score=probability,
-            decision=decision,
-            decided_by=BY_SCORE[decision],
+            decision=decided.decision,
+            decided_by=decided.by,
             reasons=why,
             model=model.named,
             feature_age_ms=None if kept is None else kept.age_ms,
@@ -207,11 +214,11 @@ class Pipeline:
         )
         if (records := self._records) is not None:
             if scorer.role == "shadow":
-                records.shadowed(request, answer)
+                records.shadowed(request, answer, decided)
             else:
                 values = None if kept is None else kept.values
-                answer = records.answered(context, request, values, answer, scorer.role)
-        scorer.tally.decided(decision, probability, scored - ready)
+                answer = records.answered(context, request, values, answer, scorer.role, decided)
+        scorer.tally.decided(decided.decision, probability, scored - ready)
         if context.degraded:
             self._metrics.degraded(context.degraded)
         record.log(context, request, answer, scorer.role)
@@ -241,15 +248,18 @@ class Pipeline:
 
     def _decided_without_model(self, context: Context, request: ScoreRequest) -> ScoreAnswer:
         """The decision that was declared for when there is no model."""
-        decision = self._parts.when_unavailable
-        if decision is None:
+        declared, rules = self._parts.when_unavailable, self._stages.rules
+        if declared is None:
             raise _no_model()
+        decided = Decided(declared, UNAVAILABLE)
+        if rules is not None:
+            decided = rules.decide_unavailable(declared, request)
         context.degraded.append(MODEL)
         answer = ScoreAnswer(
             prediction_id=new_id(),
             score=None,
-            decision=decision,
-            decided_by=UNAVAILABLE,
+            decision=decided.decision,
+            decided_by=decided.by,
             reasons=(),
             model=None,
             feature_age_ms=None,
@@ -261,8 +271,8 @@ class Pipeline:
             ),
         )
         if self._records is not None:
-            answer = self._records.answered(context, request, None, answer, UNAVAILABLE)
-        self._unavailable.decided_unseen(decision)
+            answer = self._records.answered(context, request, None, answer, UNAVAILABLE, decided)
+        self._unavailable.decided_unseen(decided.decision)
         self._metrics.degraded(context.degraded)
         record.log(context, request, answer, UNAVAILABLE)
         return answer

@@ -19,6 +19,7 @@ from typing import Any, cast
 import msgspec
 
 from fraud_scorer.artifact.manifest import Value
+from fraud_scorer.decisions.decide import Decided
 from fraud_scorer.ledger.entries import Answered, Personal, Prediction, Role, Shadowed
 from fraud_scorer.ledger.spool import SpoolFull
 from fraud_scorer.ledger.writer import Writer
@@ -63,6 +64,7 @@ class Records:
         kept: Mapping[str, Value] | None,
         answer: ScoreAnswer,
         role: str,
+        decided: Decided,
     ) -> ScoreAnswer:
         """Record an answer that is about to be sent; what there is to be waited for is in the
         context then. Gives the answer, which says where it could not be. Raises NotRecorded."""
@@ -70,11 +72,13 @@ class Records:
             at=datetime.now(UTC),
             prediction_id=answer.prediction_id,
             transaction_id=request.transaction_id,
-            predictions=(_prediction(answer, role),),
+            predictions=(_prediction(answer, role, decided),),
             principal=context.principal,
             route=context.route,
             traceparent=context.traceparent,
             degraded=answer.degraded,
+            propensity=decided.propensity,
+            would=decided.would,
             duplicate=WITHOUT_CLAIM in answer.degraded,
         )
         features = request.features if kept is None else {**request.features, **kept}
@@ -97,13 +101,13 @@ class Records:
         self._metrics.degraded((WITHOUT_RECORDS,))
         return msgspec.structs.replace(answer, degraded=(*answer.degraded, WITHOUT_RECORDS))
 
-    def shadowed(self, request: ScoreRequest, answer: ScoreAnswer) -> None:
+    def shadowed(self, request: ScoreRequest, answer: ScoreAnswer, decided: Decided) -> None:
         """Record what a shadow found. Where there is no room it is not."""
         entry = Shadowed(
             at=datetime.now(UTC),
             prediction_id=answer.prediction_id,
             transaction_id=request.transaction_id,
-            predictions=(_prediction(answer, "shadow"),),
+            predictions=(_prediction(answer, "shadow", decided),),
         )
         try:
             missed = self._record(entry).missed
@@ -135,9 +139,8 @@ def log(context: Context, request: ScoreRequest, answer: ScoreAnswer, role: str)
         )
 
 
-def _prediction(answer: ScoreAnswer, role: str) -> Prediction:
-    by = answer.decided_by
-    rule = "" if by.startswith(("threshold", "below")) else by
+def _prediction(answer: ScoreAnswer, role: str, decided: Decided) -> Prediction:
+    rule = decided.rule
     part = _ROLES.get(role, "active")
     # Reasons of an answer and of an entry have the same fields, and are written the same.
     reasons = cast("Any", answer.reasons)

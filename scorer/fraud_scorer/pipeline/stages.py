@@ -5,11 +5,16 @@ The pipeline knows these only as they are here; the serving process makes them a
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from fraud_scorer.pipeline.envelope import ScoreRequest
+from fraud_scorer.decisions.claims import Claims
+from fraud_scorer.decisions.decide import Decided, decide, decide_unavailable
+from fraud_scorer.decisions.lists import Lists, Rule
+from fraud_scorer.decisions.random_approvals import RandomApprovals
+from fraud_scorer.pipeline.envelope import Decision, ScoreRequest
 from fraud_scorer.pipeline.features import Known
 from fraud_scorer.pipeline.record import Records
 from fraud_scorer.registry.loaded import LoadedModel
@@ -29,11 +34,40 @@ class Keeping(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Rules:
+    """What decides besides the thresholds."""
+
+    lists: Lists | None = None
+    random_approvals: RandomApprovals | None = None
+
+    def decide(self, score: float, model: LoadedModel, request: ScoreRequest) -> Decided:
+        """The decision about a transaction with that score."""
+        return decide(
+            score,
+            review=model.review,
+            decline=model.decline,
+            listed=self._listed(request),
+            random_approvals=self.random_approvals,
+            transaction_id=request.transaction_id,
+            amount_minor=request.amount_minor,
+        )
+
+    def decide_unavailable(self, declared: Decision, request: ScoreRequest) -> Decided:
+        """The decision where no model can be had."""
+        return decide_unavailable(declared, self._listed(request))
+
+    def _listed(self, request: ScoreRequest) -> Rule | None:
+        return None if self.lists is None else self.lists.listed(request.entities, time.time())
+
+
+@dataclass(frozen=True, slots=True)
 class Stages:
     """The stages between parsing and answering that a detector may have."""
 
     kept: Keeping | None = None
     records: Records | None = None
+    claims: Claims | None = None
+    rules: Rules | None = None
 
 
 PLAIN = Stages()

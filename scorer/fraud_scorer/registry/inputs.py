@@ -30,6 +30,12 @@ def sent(manifest: Manifest) -> tuple[Feature, ...]:
     return tuple(one for one in manifest.features if one.source == "request")
 
 
+def example_features(manifest: Manifest) -> dict[str, Value]:
+    """What a request about the first golden transaction brings."""
+    golden = manifest.golden[0].features
+    return {one.name: golden[one.name] for one in sent(manifest)}
+
+
 class Inputs:
     """The inputs of one model."""
 

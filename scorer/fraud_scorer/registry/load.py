@@ -162,7 +162,6 @@ def _manifest(data: bytes, wanted: PlannedModel) -> Manifest:
             actual=f"{manifest.version} {manifest.digest}",
         )
     _require_format(manifest, wanted)
-    _require_features_of_requests(manifest, wanted)
     return manifest
 
 
@@ -183,22 +182,6 @@ def _require_format(manifest: Manifest, wanted: PlannedModel) -> None:
             expected=str(needed),
             actual=str(known),
         )
-
-
-def _require_features_of_requests(manifest: Manifest, wanted: PlannedModel) -> None:
-    """What is kept of entities (docs/features.md) is not there for scorers yet: taken from a
-    request instead, it would be whatever the caller says."""
-    for feature in manifest.features:
-        if feature.source != "request":
-            raise refused(
-                wanted,
-                "FormatMismatch",
-                wanted.manifest.path,
-                f"feature {feature.name} is to be kept of entities, which this release of the"
-                " scorer does not do yet: publish the model with features of requests",
-                expected="request",
-                actual=f"{feature.name}: kept",
-            )
 
 
 def _opened(path: Path, manifest: Manifest, wanted: PlannedModel) -> Model:

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from fraud_scorer.artifact.plan import PlannedModel
 from fraud_scorer.artifact.verdict import cut
+from fraud_scorer.registry.loaded import LoadedModel
 
 EXIT_CODE = 3
 MAX_BYTES = 4095
@@ -41,6 +42,19 @@ class Verdict(Struct, frozen=True, kw_only=True):
     expected: str = ""
     actual: str = ""
     message: str
+
+
+class KeptFeaturesMissing(Exception):
+    """A model needs features that are kept of entities, and this service keeps none. It says
+    nothing against the model."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        name = next(one.name for one in model.manifest.features if one.source != "request")
+        super().__init__(
+            f"version {model.version} needs features that are kept of entities ({name}), and this"
+            " service keeps none: give `spec.redis` (on the command line --redis), or another"
+            " version, whose features all come in the request"
+        )
 
 
 class Refused(Exception):

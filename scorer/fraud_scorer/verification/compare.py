@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from fraud_scorer.artifact.manifest import Bins, Manifest, Thresholds, Value
+from fraud_scorer.decisions.decide import decide
 from fraud_scorer.engine import Model, RowError
-from fraud_scorer.pipeline.decide import decide
 from fraud_scorer.pipeline.envelope import Decision
 from fraud_scorer.problem import Problem
 from fraud_scorer.registry.inputs import Inputs
@@ -47,7 +47,7 @@ class Side:
         if self.thresholds is None:
             raise ValueError("no thresholds, no decisions")
         review, decline = float(self.thresholds.review), float(self.thresholds.decline)
-        return decide(score, review=review, decline=decline)
+        return decide(score, review=review, decline=decline).decision
 
     def score(self, transaction: Transaction) -> float | None:
         """The score, or None where this model does not take such a transaction."""

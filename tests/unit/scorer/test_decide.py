@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from fraud_scorer.decisions.decide import decide
 from fraud_scorer.pipeline.admit import admit
-from fraud_scorer.pipeline.decide import decide
 
 
 @pytest.mark.parametrize(
@@ -20,11 +20,11 @@ from fraud_scorer.pipeline.decide import decide
     ],
 )
 def test_decisions(score: float, decision: str) -> None:
-    assert decide(score, review=0.5, decline=0.9) == decision
+    assert decide(score, review=0.5, decline=0.9).decision == decision
 
 
 def test_equal_thresholds_review_nothing() -> None:
-    assert decide(0.5, review=0.5, decline=0.5) == "decline"
+    assert decide(0.5, review=0.5, decline=0.5).decision == "decline"
 
 
 GOOD_PARENT = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

@@ -17,8 +17,10 @@ from fraud_scorer.artifact.manifest import Engine, Manifest
 from fraud_scorer.artifact.plan import PlannedModel, planned
 from fraud_scorer.artifact.store import AccessDenied, DigestMismatch, StoreUnreachable
 from fraud_scorer.compile import compile_model
+from fraud_scorer.http.beside import Beside
+from fraud_scorer.pipeline.stages import PLAIN
 from fraud_scorer.registry.load import load, open_fetched, prove
-from fraud_scorer.registry.refusal import Refused, Verdict
+from fraud_scorer.registry.refusal import KeptFeaturesMissing, Refused, Verdict
 from tests.unit.scorer.support import NUMBERS, linear, publish_to
 
 Rewrite = Callable[..., PlannedModel]
@@ -135,7 +137,7 @@ def test_a_plan_made_from_another_manifest(
     assert (found.reason, found.file) == ("ManifestInvalid", "v1/manifest.json")
 
 
-def test_features_that_nobody_keeps_yet_are_not_taken_from_the_caller(
+async def test_a_model_with_kept_features_loads_and_is_not_served_where_none_are_kept(
     folder: Path, rewrite: Rewrite, tmp_path: Path
 ) -> None:
     features = manifests.decode((folder / "v1/manifest.json").read_bytes()).features
@@ -143,9 +145,11 @@ def test_features_that_nobody_keeps_yet_are_not_taken_from_the_caller(
     first = msgspec.structs.replace(
         features[0], source=kept, minimum=None, maximum=None, categories=None
     )
-    found = verdict(folder, rewrite(features=(first, *features[1:])), tmp_path / "w")
-    assert found.reason == "FormatMismatch"
-    assert f"feature {first.name} is to be kept of entities" in found.message
+    wanted = rewrite(features=(first, *features[1:]))
+    (tmp_path / "w").mkdir()
+    found = load(DirectoryStore(folder), wanted, "0123456789", tmp_path / "w")
+    with pytest.raises(KeptFeaturesMissing, match=r"spec\.redis.*--redis"):
+        await Beside(PLAIN).prepare(found)
 
 
 def test_a_format_that_this_engine_does_not_know(

@@ -20,6 +20,7 @@ from fraud_scorer.http.oip.messages import (
 from fraud_scorer.http.oip.outputs import OUTPUTS
 from fraud_scorer.http.operations import WITH_BODY, WITHOUT_BODY, content, operation, ref
 from fraud_scorer.problem import MEDIA_TYPE
+from fraud_scorer.registry.inputs import example_features, sent
 
 TYPES = (
     *(InferRequest, InferResponse, InferProblem, ModelMetadata, ModelReady),
@@ -75,7 +76,7 @@ def _infer(name: str, manifest: Manifest) -> dict[str, Any]:
 
 def example(manifest: Manifest) -> dict[str, Any]:
     """A request that can be sent as it is: one row, whose score is known."""
-    values = manifest.golden[0].features
+    values = example_features(manifest)
     inputs = [
         {
             "name": feature.name,
@@ -83,7 +84,7 @@ def example(manifest: Manifest) -> dict[str, Any]:
             "datatype": "FP64" if feature.type == "number" else "BYTES",
             "data": [values[feature.name]],
         }
-        for feature in manifest.features
+        for feature in sent(manifest)
     ]
     outputs = [{"name": name} for name in OUTPUTS]
     return {"id": "tx-1", "inputs": inputs, "outputs": outputs}

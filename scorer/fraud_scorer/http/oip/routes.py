@@ -42,6 +42,7 @@ from fraud_scorer.problem import (
     Problem,
     field_error,
 )
+from fraud_scorer.registry.inputs import sent
 from fraud_scorer.registry.loaded import LoadedModel
 
 SERVER = "fraudops"
@@ -173,7 +174,7 @@ def _described(model: LoadedModel) -> ModelMetadata:
         name=model.name,
         versions=[model.version],
         platform=f"{SERVER}_{model.manifest.engine.format}",
-        inputs=[_tensor(feature.name, _datatype(feature)) for feature in model.manifest.features],
+        inputs=[_tensor(feature.name, _datatype(feature)) for feature in sent(model.manifest)],
         outputs=[_tensor(name, one.datatype) for name, one in outputs.OUTPUTS.items()],
     )
 

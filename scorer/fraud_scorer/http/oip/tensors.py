@@ -18,6 +18,7 @@ from fraud_scorer.artifact.manifest import Feature, Manifest, Value
 from fraud_scorer.http.oip import binary
 from fraud_scorer.http.oip.messages import InferRequest, InputTensor
 from fraud_scorer.problem import INVALID, Problem, field_error
+from fraud_scorer.registry.inputs import sent
 
 _HINTS = {binary.SIZE, "content_type"}
 """Parameters of a tensor that say how it was written, and change nothing of what it says."""
@@ -50,7 +51,7 @@ def columns(
     request: InferRequest, parts: Sequence[memoryview | None], manifest: Manifest
 ) -> dict[str, Column]:
     """The values of every feature by its name, all of the same number of rows. Raises Problem."""
-    features = {feature.name: feature for feature in manifest.features}
+    features = {feature.name: feature for feature in sent(manifest)}
     first = request.inputs[0]
     if len(request.inputs) == 1 and _is_matrix(first, features):
         return _of_matrix(first, parts[0], manifest)
@@ -79,16 +80,16 @@ def _is_matrix(tensor: InputTensor, features: dict[str, Feature]) -> bool:
 def _of_matrix(
     tensor: InputTensor, part: memoryview | None, manifest: Manifest
 ) -> dict[str, Column]:
-    strings = [one.name for one in manifest.features if one.type != "number"]
+    strings = [one.name for one in sent(manifest) if one.type != "number"]
     if strings:
         raise _invalid([0], f"must be a tensor a feature, for {strings[0]} is not a number")
-    width = len(manifest.features)
+    width = len(sent(manifest))
     if tensor.shape[1] != width:
         raise _invalid([0, "shape"], f"must be [n, {width}]: the model has {width} features")
     values, nested = _values(0, tensor, part, "number")
     return {
         feature.name: Column(values[index::width], 0, index, width, nested)
-        for index, feature in enumerate(manifest.features)
+        for index, feature in enumerate(sent(manifest))
     }
 
 

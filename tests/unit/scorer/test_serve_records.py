@@ -1,0 +1,68 @@
+"""Options of `serve` that would not be heeded are refused, with what to do."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from fraud_scorer.cli import serve_records
+
+
+def parsed(*arguments: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--log-level", default="info")
+    serve_records.add_arguments(parser)
+    return parser.parse_args(arguments)
+
+
+DRAWS = ("--random-approvals=0.01", "--random-approvals-max=5")
+RECORDS = ("--records=spool", "--postgres=secret")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--features-ttl=60"], "--redis"),
+        (["--history-connections=1", "--redis=r"], "--postgres"),
+        (["--lookup-connections=1"], "--postgres"),
+        (["--records=spool"], "--postgres"),
+        (["--durability=Async"], "--records"),
+        (["--when-full=block"], "--records"),
+        (["--records-limit=1Gi"], "--records"),
+        (["--spill-after=3"], "--records"),
+        (["--ship-grace=3"], "--records"),
+        (["--archive=file"], "--records"),
+        (["--seal-key=file"], "--archive"),
+        ([*RECORDS, "--archive-credentials=dir"], "--archive"),
+        ([*RECORDS, "--archive=nothing", "--seal-key=k"], "is no file"),
+        ([*RECORDS, f"--archive={__file__}"], "--seal-key"),
+        ([*RECORDS, "--records-limit=16Mi", "--processes=2"], "too small"),
+        (["--subject=customer"], "--records"),
+        (["--lists"], "--postgres"),
+        (["--lists", "--postgres=s", "--lookup-connections=0"], "--lookup-connections"),
+        (["--random-approvals-max=5"], "--random-approvals"),
+        (["--random-approvals=0.01", "--random-approvals-max=5"], "--random-approvals-key"),
+        (["--random-approvals=0.01", "--random-approvals-key=k"], "--random-approvals-max"),
+        ([*DRAWS, "--random-approvals-key=nothing"], "nothing"),
+        ([*DRAWS, "--random-approvals-key=/dev/null"], "at least 32"),
+    ],
+)
+def test_what_would_not_be_heeded_is_refused(arguments: list[str], said: str) -> None:
+    assert said in serve_records.contradiction(parsed(*arguments))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["--redis=r"], RECORDS, [*RECORDS, "--redis=r", "--durability=Committed", "--lists"]],
+)
+def test_what_fits_together_is_taken(arguments: list[str]) -> None:
+    assert serve_records.contradiction(parsed(*arguments)) == ""
+
+
+def test_what_ships_is_told_all_of_it() -> None:
+    told = serve_records.shipping(parsed(*RECORDS, "--subject=account", "--ship-grace=7"))
+    assert told[0] == "ship"
+    assert {"--spool=spool", "--postgres=secret", "--subject=account", "--grace=7"} <= set(told)
+    assert serve_records.shipping(parsed()) == []
