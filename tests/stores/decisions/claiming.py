@@ -45,8 +45,12 @@ class Pod:
         return await self.start(transaction_id, body)
 
     async def settle(self, claim: Claim, answer: bytes) -> None:
-        """Settle, and see that Redis was told: the next call is answered after it."""
+        """Settle, and see that Redis was told."""
         self.claims.settle(claim, answer)
+        await self.settled()
+
+    async def settled(self) -> None:
+        """Redis was told: what is asked next is answered after that."""
         await self.claim(f"after {next(self._others)}")
 
     async def found(self) -> None:
