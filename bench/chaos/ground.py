@@ -29,7 +29,7 @@ from bench.chaos.load import Heard
 from bench.chaos.pods import Pod
 from fraud_scorer.artifact.digest import canonical_json
 from fraud_scorer.artifact.features import Window
-from fraud_scorer.artifact.manifest import Feature
+from fraud_scorer.artifact.manifest import Feature, Thresholds
 from fraud_scorer.artifact.plan import store_location
 from fraud_scorer.ledger.entity_indexes import index_entities
 from fraud_scorer.publishing import publish_model
@@ -267,6 +267,6 @@ def _model(folder: Path) -> Path:
     ]
     publish_model(
         fitted, to=str(folder / "models"), model="chaos", version="v1", features=features,
-        golden=named[:5], reference=named,
+        golden=named[:5], reference=named, thresholds=Thresholds(review="0.5", decline="0.9"),
     )  # fmt: skip
     return folder / "models" / "v1"
