@@ -21,7 +21,7 @@ SUMMARY = "import labels: chargebacks, confirmed frauds, cleared suspicions"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The subcommands of `labels`."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    add = actions.add_parser("import", help="add the labels in files")
+    add = actions.add_parser("import", help="add the labels in files", description=__doc__)
     add.add_argument("files", type=Path, nargs="+", metavar="FILE")
     records.add_postgres(add)
     records.add_principal(add)
@@ -31,6 +31,7 @@ def run(options: argparse.Namespace) -> int:
     """Import; 0 when all are there."""
     from fraud_scorer.ledger import labels
     from fraud_scorer.ledger.database import DatabaseError
+    from fraud_scorer.ledger.files import WrongLine
 
     try:
         with records.database(options, "labels import").connect() as connection:
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
                     f"{file}: {done.new} new, {done.known} known already; {done.unmatched} of the"
                     " new ones are of transactions that are not (yet) recorded"
                 )
-    except (DatabaseError, labels.WrongLabel) as error:
+    except (DatabaseError, WrongLine) as error:
         return fail(str(error))
     except OSError as error:
         return fail(f"{error.filename}: {error.strerror}")

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from fraud_scorer.cli import (
+    attributes,
     audit,
     backup,
     bench,
@@ -43,6 +44,7 @@ _COMMANDS = {
     "migrate": migrate,
     "ship": ship,
     "labels": labels,
+    "attributes": attributes,
     "lists": lists,
     "audit": audit,
     "erase": erase,

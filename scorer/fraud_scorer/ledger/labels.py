@@ -7,16 +7,16 @@ does not replace an earlier one; the same one, sent again, is there once.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta, Struct
 
+from fraud_scorer.ledger import files
 from fraud_scorer.ledger.database import Connection
+from fraud_scorer.ledger.files import WrongLine
 from fraud_scorer.ledger.rows import column, text
 
 _ARRIVING = "CREATE TEMPORARY TABLE arriving_labels (LIKE labels INCLUDING DEFAULTS) ON COMMIT DROP"
@@ -58,8 +58,8 @@ class Added(Struct, frozen=True):
     """Of the new ones, how many are of transactions that Postgres does not have (yet)."""
 
 
-class WrongLabel(ValueError):
-    """A label that cannot be taken; the message says where, and what is wrong."""
+class WrongLabel(WrongLine):
+    """A label that contradicts itself."""
 
 
 def add(connection: Connection, labels: Iterable[Label], *, by: str) -> Added:
@@ -96,40 +96,8 @@ def check(label: Label, now: datetime) -> None:
 
 
 def read(path: Path, now: datetime) -> Iterator[Label]:
-    """The labels in a file: CSV with a header (*.csv), or a JSON object a line. Raises WrongLabel,
-    naming file and line, and OSError."""
-    lines = _csv(path) if path.suffix == ".csv" else _json(path)
-    for number, fields in lines:
-        try:
-            label = msgspec.convert(fields, Label, strict=False)
-            check(label, now)
-        except (msgspec.ValidationError, WrongLabel) as error:
-            raise WrongLabel(f"{path}:{number}: {error}") from None
-        yield label
-
-
-def _csv(path: Path) -> Iterator[tuple[int, object]]:
-    wanted = set(Label.__struct_fields__)
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        if set(rows.fieldnames or ()) != wanted:
-            raise WrongLabel(
-                f"{path}:1: the header is to name exactly {', '.join(Label.__struct_fields__)}"
-            )
-        for row in rows:
-            if None in row or None in row.values():
-                raise WrongLabel(f"{path}:{rows.line_num}: it has not as many fields as the header")
-            yield rows.line_num, row
-
-
-def _json(path: Path) -> Iterator[tuple[int, object]]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                try:
-                    yield number, msgspec.json.decode(line)
-                except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                    raise WrongLabel(f"{path}:{number}: {error}") from None
+    """The labels in a file. Raises WrongLine and OSError."""
+    return files.read(path, Label, lambda label: check(label, now))
 
 
 def _line(one: Label, by: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from fraud_scorer.ledger import labels
 from fraud_scorer.ledger.database import Database
+from fraud_scorer.ledger.files import WrongLine
 from fraud_scorer.ledger.idempotency import Claim, claim, forget_old, settle
 from fraud_scorer.ledger.labels import Added, Label, WrongLabel
 from fraud_scorer.ledger.spool import Spool
@@ -52,7 +53,7 @@ class TestAdding:
     def test_all_or_nothing(self, connection: Connection, tmp_path: Path) -> None:
         file = tmp_path / "labels.csv"
         file.write_text(HEADER + LINE * 3 + LINE.replace("chargeback", "fraud"))
-        with pytest.raises(WrongLabel, match=r"labels\.csv:5: .*fraud"):
+        with pytest.raises(WrongLine, match=r"labels\.csv:5: .*fraud"):
             labels.add(connection, labels.read(file, NOW), by="risk")
         assert count(connection, "labels") == 0
 
@@ -110,7 +111,7 @@ class TestFiles:
         self, tmp_path: Path, name: str, text: str, message: str
     ) -> None:
         (tmp_path / name).write_text(text)
-        with pytest.raises(WrongLabel, match=message):
+        with pytest.raises(WrongLine, match=message):
             list(labels.read(tmp_path / name, NOW))
 
 
