@@ -91,6 +91,7 @@ async def beside(settings: Settings, metrics: Metrics, waiting: Waiting) -> Asyn
             redis = await _redis(stores.redis)
             stack.push_async_callback(redis.aclose)
             claims = Claims(redis, stores.detector)
+            stack.callback(claims.close)
             kept = _kept(stores, redis, history)
             stack.push_async_callback(kept.aclose)
         routes, lists = None, None

@@ -43,9 +43,15 @@ class Scorer:
         ready = process.logged("ready")
         self.client = httpx.Client(base_url=f"http://{ready['listen']}", timeout=30)
         self.management = httpx.Client(base_url=f"http://{ready['management']}", timeout=30)
+        self._numbers = count(1_000_000)
 
     def score(self, number: int, **changes: Any) -> httpx.Response:
         return self.client.post("/v1/score", json=body(number, **changes))
+
+    def degraded(self) -> list[str]:
+        """What an answer to a transaction that was never sent has to do without."""
+        answer = self.score(next(self._numbers))
+        return list(answer.json()["degraded"])
 
     def command_of(self, word: str) -> list[int]:
         """The children that were started for that."""
@@ -169,6 +175,18 @@ def test_a_transaction_is_answered_once(
     assert recorded(connection) == 4  # with the one before all
 
 
+def test_another_pod_gives_the_answer_of_one_that_has_ended(
+    version: Path, redis_secret: Path
+) -> None:
+    asked = body(1)
+    with scorer(version, f"--redis={redis_secret}") as running:
+        first = running.client.post("/v1/score", json=asked)
+        assert running.stop() == 0  # with its last answer told to Redis
+    with scorer(version, f"--redis={redis_secret}") as running:
+        assert running.client.post("/v1/score", json=asked).content == first.content
+        assert running.client.post("/v1/score", json=body(1)).status_code == 409
+
+
 def test_lists_and_draws_decide(
     version: Path, redis_secret: Path, postgres_secret: Path, spool: Path, connection: Rows,
     tmp_path: Path,
@@ -251,7 +269,7 @@ def test_without_redis_there_are_answers(
 ) -> None:
     given = (f"--redis={redis_secret}", f"--postgres={postgres_secret}")
     with scorer(version, *given, "--history-connections=0") as running:
-        until(lambda: "features.redis" not in running.score(0).json()["degraded"])
+        until(lambda: "features.redis" not in running.degraded())
         own_redis.kill()
         without = running.score(1)
         assert without.status_code == 200
@@ -264,13 +282,13 @@ def test_a_rotated_password_needs_no_restart(
     version: Path, own_redis: RedisServer, redis_secret: Path
 ) -> None:
     with scorer(version, f"--redis={redis_secret}") as running:
-        until(lambda: "features.redis" not in running.score(0).json()["degraded"])
+        until(lambda: "features.redis" not in running.degraded())
         client = own_redis.client()
         client.config_set("requirepass", "rotated")
         client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         (redis_secret / "password").write_text("rotated")
-        until(lambda: "features.redis" in running.score(1).json()["degraded"])
-        until(lambda: "features.redis" not in running.score(2).json()["degraded"])
+        until(lambda: "features.redis" in running.degraded())
+        until(lambda: "features.redis" not in running.degraded())
 
 
 @pytest.mark.parametrize("durability", ["Committed", "Async"])
