@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from fraud_scorer.artifact.credentials import (
     AmbientIdentity,
     Credentials,
@@ -68,6 +70,16 @@ def open_mounted(location: StoreLocation, folder: Path, **patience: Any) -> Stor
     """The store at `location`, asked with what is mounted in `folder`: see credentials.py."""
     credentials = credentials_from_directory(folder, location)
     return open_store(location, credentials, ca=ca_from_directory(folder), **patience)
+
+
+def open_described(file: Path, folder: Path | None) -> Store:
+    """The store whose location is in `file` as JSON, asked with what is mounted in `folder`, or as
+    whoever runs this. Raises ValueError for a file that has none, and what `open_store` does."""
+    try:
+        location = msgspec.json.decode(file.read_bytes(), type=StoreLocation)
+    except (OSError, msgspec.DecodeError) as error:
+        raise ValueError(f"{file} is not a store's location: {error}") from None
+    return open_mounted(location, folder) if folder else open_store(location, AmbientIdentity())
 
 
 def _not_for(location: StoreLocation, keys: str) -> CredentialsMissing:

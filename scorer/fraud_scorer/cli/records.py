@@ -7,12 +7,10 @@ import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from fraud_scorer.artifact.credentials import AmbientIdentity
 from fraud_scorer.artifact.directory import DirectoryStore
-from fraud_scorer.artifact.opening import open_mounted, open_store
-from fraud_scorer.artifact.plan import StoreLocation, store_location
+from fraud_scorer.artifact.opening import open_described, open_mounted, open_store
+from fraud_scorer.artifact.plan import store_location
 
 if TYPE_CHECKING:
     from fraud_scorer.ledger.archive import Archive
@@ -85,26 +83,13 @@ def archive(options: argparse.Namespace, *, make: bool = False) -> Archive:
     from fraud_scorer.ledger.archive import Archive
 
     if Path(options.archive).is_file():
-        return _opened(options, _location(Path(options.archive)))
+        return Archive(open_described(Path(options.archive), options.store_credentials))
     if "://" not in options.archive:
         folder = Path(options.archive)
         if make:
             folder.mkdir(parents=True, exist_ok=True)
         return Archive(DirectoryStore(folder))
     location = store_location(options.archive, region=options.region, endpoint=options.endpoint)
-    return _opened(options, location)
-
-
-def _location(file: Path) -> StoreLocation:
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=StoreLocation)
-    except (OSError, msgspec.DecodeError) as error:
-        raise ValueError(f"{file} is not a store's location: {error}") from None
-
-
-def _opened(options: argparse.Namespace, location: StoreLocation) -> Archive:
-    from fraud_scorer.ledger.archive import Archive
-
     if options.store_credentials:
         return Archive(open_mounted(location, options.store_credentials))
     return Archive(open_store(location, AmbientIdentity()))

@@ -212,6 +212,9 @@ def store_settings(options: argparse.Namespace) -> StoreSettings:
         history_connections=_or(options.history_connections, 2),
         lookup_connections=_or(options.lookup_connections, 1),
         subject=options.subject or "customer",
+        archive=options.archive,
+        archive_credentials=options.archive_credentials,
+        seal_key=options.seal_key,
     )
 
 

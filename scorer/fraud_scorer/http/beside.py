@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from fraud_scorer.features.online import OnlineFeatures
     from fraud_scorer.features.postgres import PostgresHistory
     from fraud_scorer.http.records.routes import Records as RecordRoutes
+    from fraud_scorer.ledger.archive import Archive
+    from fraud_scorer.ledger.seals import Verifier
     from fraud_scorer.pipeline.kept import KeptFeatures
 
 _PAUSE = 1.0
@@ -191,6 +193,7 @@ def _routes(
     from fraud_scorer.http.records.access import RecordsAccess
     from fraud_scorer.http.records.refreshing import Refreshing
     from fraud_scorer.http.records.routes import Records as RecordRoutes
+    from fraud_scorer.http.records.transactions import OldRecords
     from fraud_scorer.ledger.database import Database
 
     database = Database(postgres, name="fraud-scorer serve")
@@ -201,15 +204,29 @@ def _routes(
 
         copy = ListsCopy(Lists(), access.ask)
     changed = _nobody if copy is None else copy.changed
+    old = None if settings.archive is None else OldRecords(partial(_archive, settings))
     if kept is None:
-        return RecordRoutes(access, lists_changed=changed), copy
+        return RecordRoutes(access, old, lists_changed=changed), copy
     routes = RecordRoutes(
         access,
+        old,
         refreshing=Refreshing(kept.refresh),
         kept=partial(kept.of_entity, settings.subject),
         lists_changed=changed,
     )
     return routes, copy
+
+
+def _archive(settings: StoreSettings) -> tuple[Archive, Verifier]:
+    """Where old records are, and who knows their seals: the present key's."""
+    from fraud_scorer.artifact.opening import open_described
+    from fraud_scorer.ledger.archive import Archive
+    from fraud_scorer.ledger.seals import Verifier, signer_from
+
+    assert settings.archive is not None, "or nobody asks"  # noqa: S101
+    assert settings.seal_key is not None, "they go together"  # noqa: S101
+    store = open_described(settings.archive, settings.archive_credentials)
+    return Archive(store), Verifier([signer_from(settings.seal_key).public])
 
 
 def _nobody() -> None:

@@ -14,7 +14,7 @@ from fraud_scorer.ledger.writer import Recording
 class StoreSettings:
     """The stores beside the model. `redis` and `postgres` are the folders of mounted Secrets, read
     anew at each connection; None: there is none. `subject` is the kind of entity that is a
-    person."""
+    person. `archive` is the file that says where old records are, `seal_key` that of its seals."""
 
     detector: str = ""
     redis: Path | None = None
@@ -23,6 +23,9 @@ class StoreSettings:
     history_connections: int = 2
     lookup_connections: int = 1
     subject: str = "customer"
+    archive: Path | None = None
+    archive_credentials: Path | None = None
+    seal_key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

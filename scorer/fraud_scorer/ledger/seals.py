@@ -77,6 +77,11 @@ class Signer:
             _Signed(msgspec.Raw(text), self._id, base64.b64encode(signature).decode())
         )
 
+    @property
+    def public(self) -> Ed25519PublicKey:
+        """The key that tells its seals from others."""
+        return self._key.public_key()
+
 
 class Verifier:
     """The public keys that are believed."""

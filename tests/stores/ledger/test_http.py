@@ -171,7 +171,7 @@ class TestTransaction:
     async def test_what_postgres_has_no_more_is_in_the_archive(
         self, scorer: Database, archive: Archive, verifier: Verifier, connection: Connection
     ) -> None:
-        async with api(scorer, old=OldRecords(archive, verifier)) as client:
+        async with api(scorer, old=OldRecords(lambda: (archive, verifier))) as client:
             path = "/v1/transactions/tx-10"
             hot = (await client.get(path)).json()
             around = {"around": datetime.now(UTC).isoformat(), "within_hours": "48"}
@@ -203,7 +203,7 @@ class TestTransaction:
         self, scorer: Database, archive: Archive, verifier: Verifier, tmp_path: Path
     ) -> None:
         lose_lines(tmp_path)
-        async with api(scorer, old=OldRecords(archive, verifier)) as client:
+        async with api(scorer, old=OldRecords(lambda: (archive, verifier))) as client:
             around = {"around": datetime.now(UTC).isoformat()}
             response = await client.get("/v1/transactions/tx-10", params=around)
         assert "audit verify" in problem(response, 503, "archive-unavailable")["detail"]

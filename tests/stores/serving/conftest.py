@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from fraud_scorer.artifact.features import Window
 from fraud_scorer.artifact.manifest import Feature
+from fraud_scorer.artifact.plan import S3Location, StoreLocation
+from tests.stores.ledger.conftest import BUCKET
 from tests.stores.ledger.conftest import dsn as dsn
+from tests.stores.ledger.conftest import s3_endpoint as s3_endpoint
 from tests.stores.ledger.conftest import template as template
+from tests.support import object_stores
 from tests.support.postgres import own_postgres as own_postgres
 from tests.support.postgres import postgres as postgres
 from tests.support.redis import PASSWORD, RedisServer
@@ -56,6 +63,27 @@ def postgres_secret(dsn: str, tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "uri").write_text(dsn)
     return folder
+
+
+@pytest.fixture
+def archive_options(s3_endpoint: str, tmp_path: Path) -> list[str]:
+    """Where sealed records go, as files are mounted."""
+    location = StoreLocation(s3=S3Location(bucket=BUCKET, prefix="served/", endpoint=s3_endpoint))
+    (tmp_path / "archive.json").write_bytes(msgspec.json.encode(location))
+    (tmp_path / "seal.key").write_bytes(
+        Ed25519PrivateKey.generate().private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+        )
+    )
+    keys = tmp_path / "archive"
+    keys.mkdir()
+    (keys / "accessKeyID").write_text(object_stores.ACCESS_KEY)
+    (keys / "secretAccessKey").write_text(object_stores.SECRET_KEY)
+    return [
+        f"--archive={tmp_path / 'archive.json'}",
+        f"--archive-credentials={keys}",
+        f"--seal-key={tmp_path / 'seal.key'}",
+    ]
 
 
 @pytest.fixture

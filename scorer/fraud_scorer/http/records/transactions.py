@@ -8,6 +8,8 @@ archive, where there is one and `around` says about when it was.
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,15 +36,23 @@ from fraud_scorer.problem import (
     Problem,
 )
 
+_log = logging.getLogger(__name__)
+
 MOST_HOURS = 31 * 24
 _QUERY = {"around": moment, "within_hours": number(1, MOST_HOURS)}
 
 
 class OldRecords:
-    """The archive for handlers: one search at a time, and `patience` seconds for it."""
+    """The archive for handlers: one search at a time, and `patience` seconds for it. It is opened
+    for the first one, as most processes never look into it."""
 
-    def __init__(self, archive: Archive, verifier: Verifier, *, patience: float = 30.0) -> None:
-        self._archive, self._verifier, self._patience = archive, verifier, patience
+    def __init__(
+        self, opened: Callable[[], tuple[Archive, Verifier]], *, patience: float = 30.0
+    ) -> None:
+        """`opened` gives the archive and who knows its seals; it may raise StoreError, SealError
+        and ValueError."""
+        self._opened, self._patience = opened, patience
+        self._there: tuple[Archive, Verifier] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="archive")
         self._busy = asyncio.Lock()
 
@@ -64,22 +74,23 @@ class OldRecords:
                     f"The archive was not searched in {self._patience:g} s: ask for a shorter time"
                     " by within_hours, or by fraud-scorer audit show",
                 ) from None
-            except (StoreError, DamagedFile, SealError) as error:
+            except (StoreError, DamagedFile, SealError, ValueError) as error:
+                _log.error("the archive cannot be read", extra={"error": str(error)})
                 raise Problem(
                     ARCHIVE_AWAY,
                     f"The archive cannot be read ({type(error).__name__}): fraud-scorer audit"
                     " verify says whether it is damaged",
-                ) from error
+                ) from None
 
     def close(self) -> None:
         """Search no more."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _search(self, transaction_id: str, around: datetime, hours: int) -> list[Found]:
-        return old_records.search(
-            self._archive, self._verifier, transaction_id, around=around,
-            within=timedelta(hours=hours),
-        )  # fmt: skip
+        if self._there is None:
+            self._there = self._opened()
+        within = timedelta(hours=hours)
+        return old_records.search(*self._there, transaction_id, around=around, within=within)
 
 
 def show_transaction(
