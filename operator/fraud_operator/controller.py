@@ -130,7 +130,7 @@ class Controller:
             persisted=lambda: self._tell_pods(key, wanted, observed),
         )
         if wanted.growth is not None:
-            grown = await grow(self.kube, self.store, wanted.growth)
+            grown = await grow(self.kube, wanted.growth)
             applied = replace(applied, results=[*applied.results, grown])
         await self._carry_out(key, obj, wanted, observed, applied)
         if applied.complete:

@@ -79,6 +79,35 @@ def installation(node: VirtualNode) -> Installation:
 
 
 @pytest.fixture
+def storage_class(installation: Installation) -> Iterator[str]:
+    """A class whose volumes can grow, with one volume of it for this test."""
+    name = f"grows-{installation.namespace}"
+    installation.apply(
+        {
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "StorageClass",
+            "metadata": {"name": name},
+            "provisioner": "kubernetes.io/no-provisioner",
+            "allowVolumeExpansion": True,
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": name},
+            "spec": {
+                "storageClassName": name,
+                "capacity": {"storage": "1Gi"},
+                "accessModes": ["ReadWriteOnce"],
+                "hostPath": {"path": "/nowhere"},
+                "persistentVolumeReclaimPolicy": "Retain",
+            },
+        },
+    )
+    yield name
+    installation.kubectl("delete", "storageclass,pv", name, "--wait=false")
+
+
+@pytest.fixture
 def operator(installation: Installation, bucket: Bucket) -> Iterator[Operator]:
     """A running, leading operator, and a first version of the model `cards`."""
     bucket.publish("cards/", "v1")

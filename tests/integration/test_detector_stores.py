@@ -4,7 +4,7 @@ outlives it and is taken back, how a volume grows, and what is refused."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,35 +17,6 @@ from tests.support.virtual_node import VirtualNode
 
 DATA = "data-cards-postgres-0"
 SECRETS = ("cards-postgres-app", "cards-postgres-owner")
-
-
-@pytest.fixture
-def storage_class(installation: Installation) -> Iterator[str]:
-    """A class whose volumes can grow, with one volume of it for this test."""
-    name = f"grows-{installation.namespace}"
-    installation.apply(
-        {
-            "apiVersion": "storage.k8s.io/v1",
-            "kind": "StorageClass",
-            "metadata": {"name": name},
-            "provisioner": "kubernetes.io/no-provisioner",
-            "allowVolumeExpansion": True,
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "PersistentVolume",
-            "metadata": {"name": name},
-            "spec": {
-                "storageClassName": name,
-                "capacity": {"storage": "1Gi"},
-                "accessModes": ["ReadWriteOnce"],
-                "hostPath": {"path": "/nowhere"},
-                "persistentVolumeReclaimPolicy": "Retain",
-            },
-        },
-    )
-    yield name
-    installation.kubectl("delete", "storageclass,pv", name, "--wait=false")
 
 
 @pytest.fixture
@@ -274,9 +245,11 @@ def test_nothing_is_written_once_it_is_settled(
 ) -> None:
     installation.apply(specs())
     wait_for("Ready", is_so(installation, "Ready", "True"))
-    wait_for("it rests", lambda: operator.metric("fraud_operator_queue_depth") == 0)
+    wait_for("it rests", lambda: operator.metric("fraud_operator_queue_waiting") == 0)
     before = operator.writes()
+    reconciles = operator.metric("fraud_operator_reconciles_total")
     installation.kubectl("annotate", "frauddetector", "cards", "someone=looks")
-    reconciles = operator.metric("fraud_operator_reconcile_total")
-    wait_for("another look", lambda: operator.metric("fraud_operator_reconcile_total") > reconciles)
+    wait_for(
+        "another look", lambda: operator.metric("fraud_operator_reconciles_total") > reconciles
+    )
     assert operator.writes() == before

@@ -34,8 +34,16 @@ def granted() -> set[Right]:
     }
 
 
+ASKED_FOR_ONLY = {("", "secrets", "delete")}
+"""What a server asks of whoever gives an object an owner, though nothing is deleted."""
+
+
 def test_every_right_is_used_and_none_is_missing(
-    installation: Installation, node: VirtualNode, bucket: Bucket, audit: AuditLog
+    installation: Installation,
+    node: VirtualNode,
+    bucket: Bucket,
+    audit: AuditLog,
+    storage_class: str,
 ) -> None:
     prefix = f"{installation.namespace}/"
     published = bucket.publish(prefix, "v1")
@@ -58,18 +66,27 @@ def test_every_right_is_used_and_none_is_missing(
                 "destination": {"s3": {**place, "prefix": f"backup-{one['metadata']['name']}/"}}
             }
             del one["spec"]["scorer"]
+        taken[1]["spec"]["redis"] = {"managed": {}}
+        postgres = {"managed": {"storage": "1Gi", "storageClass": storage_class}}
+        stored = bucket.detector("stored", postgres=postgres)
+        stored["spec"]["model"]["source"]["s3"]["prefix"] = prefix
         # Objects that are in the way of these detectors: they are read, and left alone.
         in_the_way = {
             "ConfigMap": "taken-model-plan",
             "Deployment": "half-taken-scorer",
+            "StatefulSet": "half-taken-redis",
             "HorizontalPodAutoscaler": "half-taken-scorer",
             "ControllerRevision": "half-taken-1",
             "CronJob": "half-taken-model-backup",
             "Job": job_of(taken[2], published),
         }
         objects(installation, lambda kind: {"name": in_the_way.get(kind, "taken-scorer")})
-        installation.apply(bucket.secret(), detector, as_account, *taken)
+        installation.apply(bucket.secret(), detector, as_account, stored, *taken)
         installation.kubectl("wait", "fd/cards", "--for=condition=Ready", "--timeout=90s")
+        installation.kubectl("wait", "fd/stored", "--for=condition=PostgresReady", "--timeout=90s")
+        # A claim that grows, and passwords that are to go with the detector.
+        stored["spec"]["postgres"]["managed"] |= {"storage": "2Gi", "retention": "Delete"}
+        installation.apply(stored)
         # A withdrawal that one pod does not confirm: it loses its label.
         cards = sorted(name for name in node.pods if name.startswith("cards-"))
         node.pods[cards[0]].hangs = True
@@ -80,7 +97,8 @@ def test_every_right_is_used_and_none_is_missing(
         installation.kubectl("annotate", "frauddetector", "cards", "look=again")
 
         def unused() -> set[Right]:
-            return granted() - {right for e in audit.entries(installation.user) for right in of(e)}
+            used = {right for e in audit.entries(installation.user) for right in of(e)}
+            return granted() - used - ASKED_FOR_ONLY
 
         try:
             wait_for("every right is used", lambda: not unused(), seconds=90)
@@ -138,6 +156,12 @@ def objects(installation: Installation, metadata: Callable[[str], dict[str, Any]
         ("v1", "ConfigMap"): {},
         ("v1", "Service"): {"ports": [{"port": 1}]},
         ("apps/v1", "Deployment"): {"replicas": 0, "selector": selector, "template": template},
+        ("apps/v1", "StatefulSet"): {
+            "replicas": 0,
+            "serviceName": "nodes",
+            "selector": selector,
+            "template": template,
+        },
         ("autoscaling/v2", "HorizontalPodAutoscaler"): {"scaleTargetRef": target, "maxReplicas": 1},
         ("policy/v1", "PodDisruptionBudget"): {"maxUnavailable": 1, "selector": selector},
         ("batch/v1", "Job"): {"suspend": True, "template": once},

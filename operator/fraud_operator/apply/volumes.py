@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 
-from fraud_operator.observe.store import ObjectStore
 from fraud_operator.plan.stores.postgres import Growth
 from fraud_operator.plan.types import ChildResult
 from fraud_operator.runtime.kinds import CLAIM
@@ -13,13 +12,13 @@ from fraud_operator.runtime.kube import ApiError, Kube
 log = logging.getLogger(__name__)
 
 
-async def grow(kube: Kube, store: ObjectStore, growth: Growth) -> ChildResult:
+async def grow(kube: Kube, growth: Growth) -> ChildResult:
     """Ask for more; what the API server made of it, as any other child's result."""
     meta = growth.claim["metadata"]
     result = ChildResult("volume", CLAIM.kind, meta["name"], "Applied")
     patch = {"spec": {"resources": {"requests": {"storage": growth.storage}}}}
     try:
-        made = await kube.merge(CLAIM, meta["namespace"], meta["name"], patch, uid=meta["uid"])
+        await kube.merge(CLAIM, meta["namespace"], meta["name"], patch, uid=meta["uid"])
     except ApiError as error:
         return ChildResult(
             result.component,
@@ -32,6 +31,6 @@ async def grow(kube: Kube, store: ObjectStore, growth: Growth) -> ChildResult:
                 " class grows with allowVolumeExpansion: true"
             ),
         )
+    # That it is larger is an event, upon which its StatefulSet is told.
     log.info("made a claim larger", extra={"child": f"{CLAIM}/{meta['name']}"})
-    store.put(CLAIM, made)
     return result

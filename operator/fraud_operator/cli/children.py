@@ -15,12 +15,15 @@ from fraud_scorer.artifact.plan import PlanError
 Object = Mapping[str, Any]
 
 # As plan/ has them, whose modules take longer to load than this command to run.
-_NAME, _SCORER = "app.kubernetes.io/name", "fraud-scorer"
+_NAME, _SCORER, _SCHEMA = "app.kubernetes.io/name", "fraud-scorer", "fraud-schema"
 _SERVING = "fraudops.io/serving"
-_PLAN = "plan.json"
+_PLAN, _PLAN_NAME = "plan.json", "-model-plan"
 _VERSION, _ATTEMPT = "fraudops.io/version", "fraudops.io/attempt"
+_OWNERS = ("Job", "StatefulSet")
 _ORDER = (
     "Deployment",
+    "StatefulSet",
+    "PersistentVolumeClaim",
     "Job",
     "HorizontalPodAutoscaler",
     "PodDisruptionBudget",
@@ -42,13 +45,13 @@ class Part:
 
 
 def parts(children: Mapping[tuple[str, str], Object], pods: Iterable[Object]) -> list[Part]:
-    """Every child, the most telling first; pods are with their Deployment or their Job. What
+    """Every child, the most telling first; pods are with their Deployment, StatefulSet or Job. What
     served before is history, and has a command of its own."""
     scorers: list[Part] = []
-    of_jobs: dict[str, list[Part]] = {}
+    of_others: dict[tuple[str, str], list[Part]] = {}
     for one in pods:
-        if (owner := _job_of(one)) is not None:
-            of_jobs.setdefault(owner, []).append(pod(one))
+        if (owner := _owner_of(one)) is not None:
+            of_others.setdefault(owner, []).append(pod(one))
         else:
             scorers.append(pod(one))
     of_deployment = tuple(scorers)
@@ -61,8 +64,8 @@ def parts(children: Mapping[tuple[str, str], Object], pods: Iterable[Object]) ->
             continue
         ready, message = _SAYS.get(kind, _nothing)(obj)
         hangs_on: tuple[Part, ...] = of_deployment if kind == "Deployment" else ()
-        if kind == "Job":
-            hangs_on = tuple(of_jobs.get(name, ()))
+        if kind in _OWNERS:
+            hangs_on = tuple(of_others.get((kind, name), ()))
         found.append(Part(kind, name, ready, message, hangs_on))
     if of_deployment and not any(part.pods for part in found):
         found += of_deployment
@@ -148,6 +151,8 @@ def _service(obj: Object) -> tuple[bool | None, str]:
 
 
 def _config_map(obj: Object) -> tuple[bool | None, str]:
+    if not obj["metadata"]["name"].endswith(_PLAN_NAME):
+        return None, ""
     try:
         plan = model_plans.decode((obj.get("data") or {}).get(_PLAN, ""))
     except PlanError:
@@ -155,11 +160,28 @@ def _config_map(obj: Object) -> tuple[bool | None, str]:
     return None, f"plan {plan.serial}"
 
 
+def _stateful_set(obj: Object) -> tuple[bool | None, str]:
+    status, wanted = obj.get("status") or {}, obj["spec"].get("replicas", 1)
+    ready = status.get("readyReplicas", 0)
+    current = status.get("observedGeneration", 0) >= obj["metadata"].get("generation", 1)
+    return current and ready >= wanted, f"{ready}/{wanted} ready"
+
+
+def _claim(obj: Object) -> tuple[bool | None, str]:
+    status = obj.get("status") or {}
+    wanted = obj["spec"]["resources"]["requests"]["storage"]
+    has = (status.get("capacity") or {}).get("storage", "no volume yet")
+    said = has if has == wanted else f"{has}, is to have {wanted}"
+    return status.get("phase") == "Bound", said
+
+
 def _job(obj: Object) -> tuple[bool | None, str]:
     said = obj["metadata"].get("annotations") or {}
     conditions = (obj.get("status") or {}).get("conditions") or ()
     ended = {one["type"]: one for one in conditions if one["status"] == "True"}
     text = f"verifies version {said.get(_VERSION, '?')}"
+    if (obj["metadata"].get("labels") or {}).get(_NAME) == _SCHEMA:
+        text = "brings the schema up to date"
     if (attempt := said.get(_ATTEMPT, "1")) != "1":
         text += f", attempt {attempt}"
     if failed := ended.get("Failed"):
@@ -167,10 +189,11 @@ def _job(obj: Object) -> tuple[bool | None, str]:
     return None, f"{text}: {'done' if 'Complete' in ended else 'under way'}"
 
 
-def _job_of(pod: Object) -> str | None:
-    """The Job that a pod belongs to."""
+def _owner_of(pod: Object) -> tuple[str, str] | None:
+    """The Job or StatefulSet that a pod belongs to."""
     owners = pod["metadata"].get("ownerReferences") or ()
-    return next((one["name"] for one in owners if one["kind"] == "Job"), None)
+    found = ((one["kind"], one["name"]) for one in owners if one["kind"] in _OWNERS)
+    return next(found, None)
 
 
 def _nothing(_: Object) -> tuple[bool | None, str]:
@@ -179,6 +202,8 @@ def _nothing(_: Object) -> tuple[bool | None, str]:
 
 _SAYS: Mapping[str, Callable[[Object], tuple[bool | None, str]]] = {
     "Deployment": _deployment,
+    "StatefulSet": _stateful_set,
+    "PersistentVolumeClaim": _claim,
     "Job": _job,
     "HorizontalPodAutoscaler": _autoscaler,
     "PodDisruptionBudget": _disruption_budget,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from fraud_operator.observe.projection import whole
 from fraud_operator.observe.store import DETECTOR_LABEL, Key, ObjectStore
-from fraud_operator.runtime.kinds import CHILDREN, FRAUD_DETECTOR, POD, Kind
+from fraud_operator.runtime.kinds import CHILDREN, CLAIM, FRAUD_DETECTOR, POD, Kind
 from fraud_operator.runtime.kube import ApiError, Kube, Object
 
 
@@ -45,7 +45,7 @@ async def look(kube: Kube, key: Key) -> Seen:
             store.put(kind, obj)
 
     detector, *_ = await asyncio.gather(
-        kube.get(FRAUD_DETECTOR, *key), *(collect(kind) for kind in (*CHILDREN, POD))
+        kube.get(FRAUD_DETECTOR, *key), *(collect(kind) for kind in (*CHILDREN, CLAIM, POD))
     )
     if detector is not None:
         store.put(FRAUD_DETECTOR, detector)

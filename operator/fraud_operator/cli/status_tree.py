@@ -151,11 +151,18 @@ def _effective(root: Tree, found: Mapping[str, Any], style: Style) -> None:
         ("reasons", f"up to {scoring['reasons']} where not approved"),
         ("image", scorer["image"]),
     ]
+    if connections := effective.get("connections"):
+        rows.append(("connections", _connections(connections)))
     if found["endpoint"]:
         rows.append(("endpoint", found["endpoint"]))
     branch = root.add(style.bold("Effective"))
     for line in _table(rows):
         branch.add(line)
+
+
+def _connections(found: Mapping[str, Any]) -> str:
+    each = f"{found['history']} for histories and {found['lookups']} for look-ups a process"
+    return f"up to {found['used']} of {found['allowed']} to Postgres: {each}"
 
 
 def _children(root: Tree, found: Mapping[str, Any], style: Style) -> None:

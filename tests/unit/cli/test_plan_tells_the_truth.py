@@ -225,3 +225,47 @@ def applied_before(world: World, *fields: str) -> None:
     annotation = "kubectl.kubernetes.io/last-applied-configuration"
     live = world.kube.objects["FraudDetector", NAMESPACE, NAME]
     live.leaves["f:metadata", "f:annotations", f"f:{annotation}"] = applied
+
+
+STORES: Spec = {"redis": {"managed": {}}, "postgres": {"managed": {"storage": "10Gi"}}}
+
+
+async def test_stores_that_come_and_the_pods_that_follow(world: World) -> None:
+    report = await planned(world, detector(**STORES))
+    before = children(world)
+    world.change(**STORES)
+    await world.settle()
+    happened = changed(before, children(world))
+    said = foretold(report)
+    assert said["Deployment", SCORER] == happened["Deployment", SCORER]
+    secrets = {child for child in said if child[0] == "Secret"}
+    assert secrets == {
+        ("Secret", f"{NAME}-{name}") for name in ("redis-auth", "postgres-app", "postgres-owner")
+    }
+    jobs = {child for child in happened if child[0] == "Job"}
+    assert said.keys() - secrets == happened.keys() - jobs
+    assert report.problems == []
+
+
+async def test_a_volume_that_grows(world: World) -> None:
+    world.change(**STORES)
+    await world.settle()
+    claim = f"data-{NAME}-postgres-0"
+    postgres = {"managed": {"storage": "20Gi"}}
+    report = await planned(world, detector(**{**STORES, "postgres": postgres}))
+    said = foretold(report)["PersistentVolumeClaim", claim]
+    (field,) = said
+    assert "spec.resources.requests.storage" in str(field)
+    world.change(postgres=postgres)
+    await world.controller.reconcile(KEY)
+    made = world.read(kinds.CLAIM, claim)
+    assert made["spec"]["resources"]["requests"]["storage"] == "20Gi"
+
+
+async def test_what_data_cannot_be_made_to_do(world: World) -> None:
+    world.change(**STORES)
+    await world.settle()
+    postgres = {"managed": {"storage": "5Gi"}}
+    report = await planned(world, detector(**{**STORES, "postgres": postgres}))
+    assert "a volume cannot shrink" in report.problems[0]
+    assert not any(kind == "StatefulSet" for kind, _ in foretold(report))

@@ -14,10 +14,12 @@ from fraud_operator.api.frauddetector import FraudDetector, InvalidSpec, name_is
 from fraud_operator.apply.applier import Applied, Applier
 from fraud_operator.apply.contention import Contention
 from fraud_operator.apply.prune import prune
+from fraud_operator.apply.volumes import grow
 from fraud_operator.cli.access import Access
 from fraud_operator.cli.exits import Failure
 from fraud_operator.cli.look import Seen, look
 from fraud_operator.cli.planning import children
+from fraud_operator.cli.planning.differences import differences
 from fraud_operator.cli.planning.files import Files
 from fraud_operator.cli.planning.foresight import Obedient, followed_through
 from fraud_operator.cli.planning.models import sentences
@@ -118,11 +120,12 @@ class Planner:
             removed = await prune(
                 rehearsal, seen.store, key, detector.uid, observed.children, wanted.lasting
             )
+        grown = await _grown(rehearsal, wanted)
         outcome = _Outcome(seen, detector, observed, wanted, store, rehearsal, applied, removed)
         return Report(
             *key,
             shown,
-            children=outcome.children(),
+            children=[*outcome.children(), *grown],
             pods=outcome.pods(),
             models=list(
                 sentences(
@@ -194,6 +197,19 @@ class _Outcome:
         if self.seen.detector is None and self.detector.uid:
             found[self.detector.uid] = _UNKNOWN_UID
         return found
+
+
+async def _grown(rehearsal: Rehearsal, wanted: Plan) -> list[Change]:
+    """What becomes of a claim that is to be larger."""
+    if wanted.growth is None:
+        return []
+    claim = wanted.growth.claim
+    result = await grow(rehearsal, wanted.growth)
+    kind, name = result.kind, result.name
+    if result.outcome == "Failed":
+        return [Change(kind, name, "refused", (), True, result.message)]
+    fields = differences(claim, rehearsal.made[kind, name])
+    return [Change(kind, name, "change", fields)]
 
 
 def _shown(key: Key, changed: Resource) -> Change:

@@ -13,8 +13,11 @@ from typing import Any
 from msgspec import structs
 
 from fraud_operator.observe.store import Key
+from fraud_operator.plan.children import scorer_name
 from fraud_operator.plan.detector import plan
+from fraud_operator.plan.image import scorer_image
 from fraud_operator.plan.release.decision import WantedVerification
+from fraud_operator.plan.stores.planned import schema_job
 from fraud_operator.plan.types import Inputs, Plan, PodState, StoreVersion, Verification
 from fraud_scorer.artifact import layout
 from fraud_scorer.artifact.plan import ManifestRef, ModelPlan
@@ -59,8 +62,9 @@ class Obedient:
 
 
 def followed_through(inputs: Inputs) -> tuple[Plan, Inputs]:
-    """The plan once the version that it wants verified is proven, with the Job that verifies it;
-    and what it was made from. The plan itself where it wants none."""
+    """The plan once the version that it wants verified is proven and the schema is there, with the
+    Job that verifies; and what it was made from. The plan itself where it wants none."""
+    inputs = _migrated(inputs)
     first = plan(inputs)
     wanted = first.release.verify if first.release is not None else None
     if wanted is None:
@@ -78,6 +82,22 @@ def followed_through(inputs: Inputs) -> tuple[Plan, Inputs]:
                 then, objects=(*then.objects, *jobs), keep=first.keep | then.keep
             ), inputs
     return first, inputs
+
+
+def _migrated(inputs: Inputs) -> Inputs:
+    """With the schema's Job at a good end, where there is one."""
+    detector, children = inputs.detector, inputs.observed.children
+    deployed = children.get(("Deployment", scorer_name(detector)))
+    image = scorer_image(detector, deployed, inputs.defaults)
+    name = schema_job(inputs, image.name)
+    if not name:
+        return inputs
+    done = {
+        "metadata": {**children.get(("Job", name), {}).get("metadata", {}), "name": name},
+        "status": {"conditions": [{"type": "Complete", "status": "True"}]},
+    }
+    seen = replace(inputs.observed, children={**children, ("Job", name): done})
+    return replace(inputs, observed=seen)
 
 
 def _proven(version: StoreVersion, wanted: WantedVerification) -> Verification | None:

@@ -80,6 +80,12 @@ class PlannedStores:
         return PATIENCE_SECONDS - (self.inputs.now - since).total_seconds()
 
 
+def schema_job(inputs: Inputs, image: str) -> str:
+    """Name of the Job that brings the schema up to date; empty where there is no Postgres."""
+    found = schema(inputs, image, entity_kinds(inputs), reachable=False)
+    return found.name if found is not None else ""
+
+
 def planned_stores(
     inputs: Inputs, sizes: Effective, image: str, *, deployed: bool
 ) -> PlannedStores:

@@ -17,7 +17,7 @@ from fraud_operator.api.frauddetector import FraudDetector
 from fraud_operator.api.postgres import ManagedPostgres
 from fraud_operator.plan.children import POSTGRES
 from fraud_operator.plan.generated import Random, Value
-from fraud_operator.plan.pod_template import placement, restricted
+from fraud_operator.plan.pod_template import placement, recorded_template, restricted
 from fraud_operator.plan.stores import workload
 from fraud_operator.plan.stores.names import (
     DATA_VOLUME,
@@ -194,7 +194,7 @@ def postgres_workload(
 def postgres(
     made: Workload, children: Mapping[ChildKey, Manifested], *, hold: bool
 ) -> Iterator[Desired]:
-    """Its children. `hold`: the pod stays as it is."""
+    """Its children. `hold`: the pod stays as it is, or is not made at all."""
     template = workload.recorded(made, children.get(("ConfigMap", made.name)), hold=hold)
     for name, login in ((postgres_owner_name, SUPERUSER), (postgres_app_name, LOGIN)):
         yield Desired(
@@ -204,11 +204,14 @@ def postgres(
             generated=_credentials(made, login),
             kept=True,
         )
-    yield Desired(workload.config_map(made, template), component="postgres", phase=0)
     yield Desired(workload.client_service(made), component="postgres", phase=0)
     yield Desired(workload.headless_service(made), component="postgres", phase=0)
     yield Desired(workload.disruption_budget(made), component="postgres", phase=0)
     there = children.get(("StatefulSet", made.name))
+    known = recorded_template(children.get(("ConfigMap", made.name))) is not None
+    if hold and there is None and not known:
+        return  # what it would be made of is what is refused
+    yield Desired(workload.config_map(made, template), component="postgres", phase=0)
     yield Desired(
         workload.stateful_set(made, template),
         component="postgres",

@@ -193,6 +193,21 @@ def test_what_data_cannot_be_made_to_do_is_refused_and_nothing_is_touched(manage
     assert plan(world.inputs()).growth is None
 
 
+def test_data_of_another_major_version_gets_no_pod_of_a_new_detector():
+    """One of the same name, that comes to the volume of one before."""
+    world = settled(SPEC)
+    claim = world.children[CLAIM]
+    anew = World(spec={**SPEC, "postgres": {"managed": {"storage": "100Gi", "version": "18"}}})
+    anew.children[CLAIM] = claim
+    anew.settle()
+    assert POSTGRES not in anew.children
+    assert "is of Postgres 17" in anew.condition("Stalled")["message"]
+    anew.change(postgres={"managed": {"storage": "100Gi"}})
+    anew.settle()
+    (container,) = anew.children[POSTGRES]["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "postgres:17"
+
+
 def test_connections_that_postgres_does_not_have_are_refused_with_what_to_change():
     world = World(spec={**SPEC, "scorer": {"replicas": 100}})
     world.settle()
