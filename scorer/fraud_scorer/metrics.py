@@ -86,6 +86,12 @@ MISSED = Family(
     "counter",
     "Answers that were given, or found by a shadow, and could not be recorded.",
 )
+LISTS = Family(
+    "fraud_scorer_lists_looks",
+    "counter",
+    "Looks for what is new on the allow and deny lists. As long as they fail, the last copy holds.",
+    ("outcome",),
+)
 MODEL = Family(
     "fraud_scorer_model_info",
     "gauge",
@@ -95,7 +101,7 @@ MODEL = Family(
 
 FAMILIES = (
     *(REQUESTS, LATENCY, IN_FLIGHT, SHED, ITEMS, DEGRADED, SHADOW_DROPPED),
-    *(RECORDS, MISSED, MODEL),
+    *(RECORDS, MISSED, LISTS, MODEL),
 )
 """What is shown as it is counted; the rest is in `tally`."""
 
@@ -166,6 +172,10 @@ class Metrics:
     def missed(self) -> None:
         """An answer could not be recorded."""
         self._cells[self._missed] += 1
+
+    def looked_at_lists(self, succeeded: bool) -> None:
+        """It was looked for what is new on the lists."""
+        self._count(LISTS, "succeeded" if succeeded else "failed")
 
     def serving(self, roles: Roles) -> None:
         """These are held from now on, in these parts."""

@@ -58,6 +58,8 @@ class Lists:
 
     def __init__(self) -> None:
         self._kinds: dict[str, _Kind] = {}
+        self.known = False
+        """Whether it was ever said who is listed; until then nobody is."""
 
     def replace(self, words: Iterable[Listing]) -> None:
         """Hold these, in their order, and nothing else."""
@@ -65,6 +67,7 @@ class Lists:
         for word in words:
             _take(kinds, word)
         self._kinds = kinds
+        self.known = True
 
     def add(self, words: Iterable[Listing]) -> None:
         """Hold these on top of what is held, in their order."""

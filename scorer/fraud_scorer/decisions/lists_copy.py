@@ -12,6 +12,7 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -46,19 +47,24 @@ class ListsCopy:
         lists: Lists,
         ask: Asking,
         *,
+        looked: Callable[[bool], None] = lambda _: None,
         every: float = EVERY,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`looked` is told of each look whether it succeeded."""
+        self._looked = looked
         self.lists, self._ask, self._every, self._clock = lists, ask, every, clock
         self._seen = 0
         self._read_at: float | None = None
         self._as_of: float | None = None
-        self._changed = asyncio.Event()
+        self._changed, self._first = asyncio.Event(), asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Keep it from now on."""
+    async def start(self, patience: float = 1.0) -> None:
+        """Keep it from now on, and wait for the first look, but not for long."""
         self._task = asyncio.get_running_loop().create_task(self._keep())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._first.wait(), patience)
 
     async def aclose(self) -> None:
         """Keep it no more."""
@@ -109,10 +115,12 @@ class ListsCopy:
                 if away:
                     _log.info("the lists are up to date again")
                 away = False
+                self._first.set()
             except Exception as error:
                 if not away:
                     _log.warning("the lists stay as they are", extra={"error": str(error)})
                 away = True
+            self._looked(not away)
             self._changed.clear()
             try:
                 pause = self._every * random.uniform(0.8, 1.2)  # noqa: S311

@@ -98,11 +98,11 @@ async def beside(settings: Settings, metrics: Metrics, waiting: Waiting) -> Asyn
             stack.push_async_callback(kept.aclose)
         routes, lists = None, None
         if stores.postgres is not None and stores.lookup_connections:
-            routes, copy = _routes(stores, stores.postgres, kept, settings.rules)
+            routes, copy = _routes(stores, stores.postgres, kept, settings.rules, metrics)
             stack.push_async_callback(routes.aclose)
             if copy is not None:
-                copy.start()
                 stack.push_async_callback(copy.aclose)
+                await copy.start()
                 lists = copy.lists
         rules = _rules(settings.rules, lists)
         records = None
@@ -187,7 +187,11 @@ def _rules(settings: RuleSettings, lists: Lists | None) -> Rules | None:
 
 
 def _routes(
-    settings: StoreSettings, postgres: Path, kept: KeptFeatures | None, rules: RuleSettings
+    settings: StoreSettings,
+    postgres: Path,
+    kept: KeptFeatures | None,
+    rules: RuleSettings,
+    metrics: Metrics,
 ) -> tuple[RecordRoutes, ListsCopy | None]:
     """What the routes about records need, and what keeps the lists where they are heeded."""
     from fraud_scorer.http.records.access import RecordsAccess
@@ -202,7 +206,7 @@ def _routes(
     if rules.lists:
         from fraud_scorer.decisions.lists_copy import ListsCopy
 
-        copy = ListsCopy(Lists(), access.ask)
+        copy = ListsCopy(Lists(), access.ask, looked=metrics.looked_at_lists)
     changed = _nobody if copy is None else copy.changed
     old = None if settings.archive is None else OldRecords(partial(_archive, settings))
     if kept is None:

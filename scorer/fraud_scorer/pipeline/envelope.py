@@ -112,7 +112,8 @@ class ScoreAnswer(Struct, frozen=True, kw_only=True):
             description="What the answer had to do without; mostly nothing. `model`: the one that"
             " should answer cannot be had: another stood in, or the decision is the declared one."
             " `features.redis`, `features.postgres`, `features.defaults`: of kept features,"
-            " docs/features.md. `records`: the answer is not in the records. `idempotency`: nobody"
+            " docs/features.md. `records`: the answer is not in the records. `lists`: who is on"
+            " the allow and deny lists could not be read yet. `idempotency`: nobody"
             " knows whether the transaction was answered before."
         ),
     ]

@@ -191,6 +191,7 @@ class Pipeline:
                 decided = decide(probability, review=model.review, decline=model.decline)
             else:
                 decided = rules.decide(probability, model, request)
+                context.degraded += rules.lacking
             why = reasons(model, row) if decided.decision != "approve" else ()
         except Exception as error:
             scorer.tally.failed(invalid=isinstance(error, NoProbability))
@@ -254,6 +255,7 @@ class Pipeline:
         decided = Decided(declared, UNAVAILABLE)
         if rules is not None:
             decided = rules.decide_unavailable(declared, request)
+            context.degraded += rules.lacking
         context.degraded.append(MODEL)
         answer = ScoreAnswer(
             prediction_id=new_id(),

@@ -19,6 +19,9 @@ from fraud_scorer.pipeline.features import Known
 from fraud_scorer.pipeline.record import Records
 from fraud_scorer.registry.loaded import LoadedModel
 
+WITHOUT_LISTS = "lists"
+"""Who is listed could never be read since the process began."""
+
 
 class Keeping(Protocol):
     """Features that are kept of entities."""
@@ -39,6 +42,11 @@ class Rules:
 
     lists: Lists | None = None
     random_approvals: RandomApprovals | None = None
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """What a decision has to do without."""
+        return (WITHOUT_LISTS,) if self.lists is not None and not self.lists.known else ()
 
     def decide(self, score: float, model: LoadedModel, request: ScoreRequest) -> Decided:
         """The decision about a transaction with that score."""

@@ -33,7 +33,10 @@ class Copied:
     def __init__(self, ledger: Database) -> None:
         self.ledger, self.now, self.asked, self.away = ledger, 0.0, 0, False
         self.lists = Lists()
-        self.copy = ListsCopy(self.lists, self._ask, every=0.01, clock=lambda: self.now)
+        self.looked: list[bool] = []
+        self.copy = ListsCopy(
+            self.lists, self._ask, looked=self.looked.append, every=0.01, clock=lambda: self.now
+        )
 
     async def _ask(self, work: Callable[[Connection], T]) -> T:
         self.asked += 1
@@ -157,15 +160,25 @@ async def test_with_postgres_away_the_last_copy_holds_and_says_how_old_it_is(
 
 async def test_it_is_kept_by_itself_and_comes_back(copied: Copied) -> None:
     copied.away = True
-    copied.copy.start()
+    await copied.copy.start(patience=0.0)
     try:
         await _until(lambda: copied.asked >= 2)
+        assert not copied.lists.known
         copied.away = False
         copied.say(word("a"))
         copied.copy.changed()
         await _until(lambda: bool(copied.by("a")))
     finally:
         await copied.copy.aclose()
+    assert copied.lists.known
+    assert (copied.looked[0], copied.looked[-1]) == (False, True)
+
+
+async def test_who_starts_it_waits_for_the_first_look(copied: Copied) -> None:
+    copied.say(word("a"))
+    await copied.copy.start(patience=20.0)
+    assert copied.by("a")
+    await copied.copy.aclose()
 
 
 async def _until(true: Callable[[], bool]) -> None:

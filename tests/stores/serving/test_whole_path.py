@@ -223,6 +223,19 @@ def test_lists_and_draws_decide(
     assert found == ("random_approval", "decline", 0.05)
 
 
+def test_lists_that_could_never_be_read_are_missed_in_the_answer(
+    version: Path, redis_secret: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "gone" / "uri").write_text("host=127.0.0.1 port=1 dbname=gone")
+    given = (f"--redis={redis_secret}", f"--postgres={tmp_path / 'gone'}", "--lists")
+    with scorer(version, *given) as running:
+        assert "lists" in running.degraded()
+        failed = 'fraud_scorer_lists_looks_total{outcome="failed"}'
+        until(lambda: running.metric(failed) > 0)
+        assert running.stop() == 0
+
+
 def test_a_killed_process_loses_nothing(
     version: Path, redis_secret: Path, postgres_secret: Path, spool: Path, connection: Rows
 ) -> None:
