@@ -72,7 +72,8 @@ def _redis(stores: Stores, inputs: Inputs, was: Was) -> Finding | None:
     if stores.redis is None:
         return _external("Redis", inputs.observed.problems.get(_REDIS, ""))
     state = store_state(stores.redis.workload, inputs.observed.redis, inputs)
-    return _down("Redis", state, was.get("RedisReady")) or Finding(
+    name = stores.redis.workload.name
+    return _down("Redis", name, state, was.get("RedisReady")) or Finding(
         "True", "RedisAnswers", "Redis takes connections."
     )
 
@@ -91,7 +92,7 @@ def _postgres(stores: Stores, inputs: Inputs, per_day: int, was: Was) -> Finding
         if result.kind == "PersistentVolumeClaim" and result.outcome == "Failed":
             return Finding("False", result.reason, f"{result.message}.")
     state = store_state(managed.workload, inputs.observed.postgres, inputs)
-    if down := _down("Postgres", state, was.get("PostgresReady")):
+    if down := _down("Postgres", managed.workload.name, state, was.get("PostgresReady")):
         return down
     if how := growing(managed.workload, inputs):
         return Finding("True", "Growing", f"Postgres takes connections; {how}.")
@@ -137,7 +138,7 @@ def _external(what: str, problem: str) -> Finding:
     return Finding("True", "External", f"{what} is not the operator's: pods know it by its Secret.")
 
 
-def _down(what: str, state: StoreState, was: Mapping[str, Any] | None) -> Finding | None:
+def _down(what: str, name: str, state: StoreState, was: Mapping[str, Any] | None) -> Finding | None:
     if state.ready:
         return None
     answers = "Transactions are answered meanwhile, as far as they were before."
@@ -145,7 +146,11 @@ def _down(what: str, state: StoreState, was: Mapping[str, Any] | None) -> Findin
         return Finding("False", f"{what}Stuck", f"{what} is not ready: {state.why}. {answers}")
     if was is not None and was.get("status") in ("True", "False"):
         return Finding("False", f"{what}Down", f"{what} takes no connections. {answers}")
-    return Finding("Unknown", f"{what}Starting", f"{what} is being started.")
+    return Finding(
+        "Unknown",
+        f"{what}Starting",
+        f"{what} is being started; kubectl describe statefulset {name} says more.",
+    )
 
 
 def _small(stores: Stores, per_day: int) -> str:

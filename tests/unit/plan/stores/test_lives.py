@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from fraud_operator.api.fields import validated
+from fraud_operator.api.status import FraudDetectorStatus
 from fraud_operator.plan.detector import plan
 from fraud_operator.plan.stores.planned import PATIENCE_SECONDS
 from fraud_operator.plan.stores.schema import RETRY_SECONDS
@@ -351,6 +353,53 @@ def test_a_volume_too_small_for_what_is_hot_is_said():
     assert "90 days of 10,000,000 transactions" in found["message"]
     small = settled({**SPEC, "audit": archive, "capacity": {"transactionsPerDay": "100k"}})
     assert small.condition("PostgresReady")["reason"] == "PostgresAnswers"
+
+
+@pytest.mark.parametrize("spec", [SPEC, FULL, EXTERNAL], ids=["minimal", "full", "external"])
+def test_the_status_is_one_that_the_crd_takes(spec):
+    validated(FraudDetectorStatus, settled(spec).status, "status")
+
+
+def test_trouble_of_a_pod_is_in_the_condition_of_its_store():
+    world = World(spec=dict(SPEC), down={"card-payments-redis", POSTGRES[1]})
+    world.settle()
+    killed = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
+    pods = {
+        "redis": {
+            "containerStatuses": [
+                {"name": "redis", "ready": False, "state": {}, "lastState": killed}
+            ]
+        },
+        "postgres": {
+            "containerStatuses": [
+                {
+                    "name": "postgres",
+                    "ready": False,
+                    "state": {"waiting": {"reason": "ErrImagePull"}},
+                }
+            ]
+        },
+    }
+    inputs = world.inputs()
+    seen = {
+        store: [{"metadata": {"name": f"card-payments-{store}-0"}, "status": status}]
+        for store, status in pods.items()
+    }
+    made = plan(replace(inputs, observed=replace(inputs.observed, **seen)))
+    conditions = {one["type"]: one for one in made.status["conditions"]}
+    assert conditions["RedisReady"]["reason"] == "RedisStuck"
+    assert "exit code 137 (OOMKilled)" in conditions["RedisReady"]["message"]
+    assert conditions["PostgresReady"]["reason"] == "PostgresStuck"
+    assert "its image cannot be pulled" in conditions["PostgresReady"]["message"]
+
+
+def test_a_claim_that_gets_no_volume_is_told_with_its_class():
+    world = World(spec=dict(FULL), down={POSTGRES[1]})
+    world.settle()
+    world.children[CLAIM]["status"] = {"phase": "Pending"}
+    world.step()
+    message = world.condition("PostgresReady")["message"]
+    assert "claim data-card-payments-postgres-0 has no volume yet, of storage class fast" in message
 
 
 def test_without_stores_there_is_nothing_of_them():
