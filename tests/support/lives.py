@@ -21,6 +21,9 @@ Step = Callable[[World], None]
 _PAUSE_SECONDS = 400.0
 """Between steps: so that putting back what somebody did is never the third time in five minutes,
 which a new process would not know of."""
+_HORIZON_SECONDS = 20.0
+"""More than one write's backoff; what is due later is, after the pause. Of a pod that stays silent
+the operator looks every second, which would be most of what it does in a life."""
 
 
 def create(world: World) -> None:
@@ -294,7 +297,7 @@ async def live(
 ) -> tuple[list[dict[Id, Any]], World]:
     """A life, with a new operator process after each crash: the states after each step, and the
     world as it is at the end."""
-    world = World()
+    world = World(horizon=_HORIZON_SECONDS)
     Disturbances(world, disturbances)
     states = []
     for step in steps:

@@ -48,8 +48,6 @@ KEY = Key(NAMESPACE, NAME)
 SCORER = f"{NAME}-scorer"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 IMAGE = "registry.example/scorer:1"
-_HORIZON = 120.0
-"""Seconds that `settle` looks ahead: backoffs and rechecks come to pass, and nothing else."""
 
 
 def detector(**spec: Any) -> Object:
@@ -176,6 +174,8 @@ class World:
     """Whether pods wait for a node that never comes."""
     image: str = IMAGE
     now: float = 0.0
+    horizon: float = 120.0
+    """Seconds that `settle` looks ahead: backoffs and rechecks come to pass, and nothing else."""
 
     def __post_init__(self) -> None:
         self.kube.watchers.append(self._deliver)
@@ -223,7 +223,7 @@ class World:
 
     async def until(self, there: Callable[[], bool]) -> None:
         """`settle`, or less: until that is so."""
-        end = self.now + _HORIZON
+        end = self.now + self.horizon
         for _ in range(10_000):
             if there():
                 return

@@ -25,6 +25,8 @@ from fraud_scorer.pipeline.envelope import ScoreAnswer
 from fraud_scorer.pipeline.parse import parse
 from fraud_scorer.problem import Problem
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("amount", "night", "customer_mean_amount_7d")
 REVIEW, DECLINE = 0.3, 0.6
 DIGEST = "sha256:" + "0" * 64

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PLAN = "fraud_operator.plan.detector"
 HEAVY = ("aiohttp", "boto3", "kopf", "kubernetes", "pydantic", "yaml", PLAN)
 

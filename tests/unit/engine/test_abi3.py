@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from fraud_scorer.engine import _walk, load
 from tests.unit.engine.catalogue import BY_NAME, table
 from tests.unit.engine.comparing import compiled_bytes
@@ -50,6 +52,7 @@ def test_the_file_says_so() -> None:
     assert _walk.__file__.endswith(".abi3.so")
 
 
+@pytest.mark.slow
 def test_the_same_bits_in_every_python_here(tmp_path: Path) -> None:
     data = tmp_path / "model.fdm"
     data.write_bytes(compiled_bytes(BY_NAME["hist-missing"]))

@@ -12,6 +12,8 @@ from examples.handbook.split import FIRST_TRAINING_DAY, split
 from examples.handbook.train import PUBLISHED as PUBLISHED_RESULTS
 from examples.handbook.train import Recipe, train
 
+pytestmark = pytest.mark.slow
+
 PUBLISHED_TRANSACTIONS = 1_754_155
 PUBLISHED_ADDED = (978, 9_099, 4_604)
 PUBLISHED_LABELS = {1: 973, 2: 9_077, 3: 4_631}

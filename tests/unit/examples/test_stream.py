@@ -213,6 +213,7 @@ def test_transactions_can_come_through_standard_input(scorer: Scorer, transactio
     assert lines[-1]["summary"]["answered"] == 5
 
 
+@pytest.mark.slow
 def test_a_signal_ends_it_with_a_summary(scorer: Scorer, transactions: Path) -> None:
     command = [sys.executable, "-I", str(STREAM), scorer.url, str(transactions), "--rate", "50"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as running:

@@ -137,6 +137,7 @@ def test_what_cannot_be_published_is_said_before_the_training(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_publishing_to_s3(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")

@@ -110,6 +110,7 @@ async def test_a_new_connection_may_still_ask(model: LoadedModel, hot: bool) -> 
         writer.close()
 
 
+@pytest.mark.slow
 async def test_a_connection_that_asks_nothing_holds_nobody_up(
     model: LoadedModel, hot: bool
 ) -> None:

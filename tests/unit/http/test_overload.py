@@ -90,6 +90,7 @@ class Slow(FakeModel):
         return 0.25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hot", [True, False], ids=["hot", "asgi"])
 def test_uvloop_tells_how_long_a_request_waited(hot: bool) -> None:
     """Two requests are there at the same turn of the loop. The first takes longer than the second
@@ -123,6 +124,7 @@ def test_uvloop_tells_how_long_a_request_waited(hot: bool) -> None:
     assert later.split()[1] == b"200"
 
 
+@pytest.mark.slow
 async def test_patience_counts_from_the_last_byte(model: LoadedModel, hot: bool) -> None:
     """A client that takes its time to send a body has not been waiting for an answer."""
     async with scorer(model, hot=hot, patience=0.5) as running:

@@ -193,6 +193,7 @@ async def test_a_header_that_never_ends(small: Running) -> None:
     writer.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", [b"P", POST, POST + b"X: y"], ids=["a byte", "lines", "a field"])
 async def test_a_header_that_is_not_finished(small: Running, sent: bytes) -> None:
     for before in (b"", post(), get()):
@@ -216,6 +217,7 @@ async def test_a_header_that_dribbles_gets_no_more_time(small: Running) -> None:
     writer.close()
 
 
+@pytest.mark.slow
 async def test_a_body_that_is_not_finished(small: Running) -> None:
     for before in (b"", post(), get()):
         answers = await small.answers(before + post()[:-10])

@@ -219,6 +219,7 @@ async def test_a_proxy_of_the_environment_is_used(
     assert server[0].seen == [""]
 
 
+@pytest.mark.slow
 def test_a_pod_never_imports_the_typed_client() -> None:
     """It would be a quarter of the operator's memory, for nothing."""
     program = textwrap.dedent("""

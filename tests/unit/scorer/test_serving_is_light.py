@@ -10,6 +10,8 @@ import pytest
 from tests.unit.scorer.process import serving
 from tests.unit.scorer.support import GOLDEN, publish_to, transaction
 
+pytestmark = pytest.mark.slow
+
 TRAINING = ("numpy", "scipy", "sklearn", "joblib", "pandas", "xgboost", "lightgbm")
 
 

@@ -6,6 +6,7 @@ the terms of the decision itself.
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -296,5 +297,5 @@ class Lives(RuleBasedStateMachine):
         return next((one.version for one in decision.versions if one.state in usable), None)
 
 
-TestLives = Lives.TestCase
+TestLives = pytest.mark.slow(Lives.TestCase)
 TestLives.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
