@@ -225,6 +225,7 @@ def _supervise(options: argparse.Namespace) -> int:
         from fraud_scorer.following.token import Token
         from fraud_scorer.http.shipping import Shipping
         from fraud_scorer.http.supervisor import Place, Supervisor
+        from fraud_scorer.ledger.spool import Spool
 
         places = [
             Place(index, slot, children.start, child)
@@ -236,7 +237,8 @@ def _supervise(options: argparse.Namespace) -> int:
             pod = _pod(options, folder, counters.slots, token, addresses["management"])
         shipping = None
         if arguments := serve_records.shipping(options):
-            shipping = Shipping(arguments, serve_records.ship_grace(options))
+            spool = Spool(options.records, options.records_limit or serve_records.LIMIT)
+            shipping = Shipping(arguments, serve_records.ship_grace(options), spool)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(
                 Supervisor(places, addresses, pod, token, shipping).run(

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 _DURABILITIES = ("Spooled", "Committed", "Async")
 _POLICIES = ("block", "degrade")
-_LIMIT = 1 << 30
+LIMIT = 1 << 30
 
 _OF = {
     "features_ttl": "redis",
@@ -171,7 +171,7 @@ def _contradiction_of_records(options: argparse.Namespace) -> str:
     if (options.archive is None) != (options.seal_key is None):
         return "--archive and --seal-key go together: give both, or neither"
     least = 2 * options.processes * Recording().segment_bytes
-    limit = options.records_limit or _LIMIT
+    limit = options.records_limit or LIMIT
     if limit < least:
         return (
             f"--records-limit {limit} is too small for {options.processes} processes: each needs"
@@ -227,7 +227,7 @@ def record_settings(options: argparse.Namespace) -> RecordSettings | None:
         return None
     return RecordSettings(
         folder=options.records,
-        limit=options.records_limit or _LIMIT,
+        limit=options.records_limit or LIMIT,
         detector=options.detector or socket.gethostname(),
         recording=Recording(
             durability=options.durability or "Spooled", when_full=options.when_full or "block"
@@ -259,7 +259,7 @@ def ship_grace(options: argparse.Namespace) -> float:
 
 def _shipping(options: argparse.Namespace) -> Iterator[str]:
     yield from ("ship", f"--spool={options.records}", f"--postgres={options.postgres}")
-    yield f"--spool-limit={options.records_limit or _LIMIT}"
+    yield f"--spool-limit={options.records_limit or LIMIT}"
     yield f"--subject={options.subject or 'customer'}"
     yield f"--spill-after={_or(options.spill_after, 30.0):g}"
     yield f"--grace={ship_grace(options):g}"

@@ -203,7 +203,7 @@ class RedisHistories:
             for index, one in enumerate(totals):
                 if type(one) is dict:
                     totals[index] = self._missing(one["missing"])
-            ask.answered(read_at, totals, "")
+            _answer(ask, read_at, totals, "")
         self._tell()
 
     def _missing(self, keys: list[str]) -> Missing:
@@ -223,9 +223,16 @@ class RedisHistories:
             self._overflowed = False
 
 
+def _answer(ask: Ask, read_at: int, totals: Sequence[Any], why: str) -> None:
+    """Answer once, and let go: who asked holds the question, and a circle lives until the
+    interpreter looks for such."""
+    answered, ask.answered = ask.answered, _nobody
+    answered(read_at, totals, why)
+
+
 def _fail(asks: list[Ask], why: str) -> None:
     for ask in asks:
-        ask.answered(0, (), why)
+        _answer(ask, 0, (), why)
 
 
 def _nobody(read_at: int, totals: Sequence[Totals], why: str) -> None:

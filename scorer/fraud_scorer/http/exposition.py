@@ -54,7 +54,10 @@ class Exposition(Collector):
         slots: Sequence[Slot],
         ready: Callable[[], bool],
         processes: Sequence[Serving] = (),
+        more: Callable[[], Iterable[Metric]] = tuple,
     ) -> None:
+        """`more`: families of somebody else's."""
+        self._more = more
         self._slots = slots
         self._ready = ready
         self._processes = processes
@@ -80,6 +83,7 @@ class Exposition(Collector):
             value=float(self._ready()),
         )
         yield from self._of_processes()
+        yield from self._more()
 
     def _of_processes(self) -> Iterator[Metric]:
         cpu = CounterMetricFamily(

@@ -16,6 +16,8 @@ import sys
 import time
 from collections.abc import Sequence
 
+from fraud_scorer.ledger.spool import Spool
+
 _LONGEST_PAUSE = 30.0
 _STEADY_SECONDS = 60.0
 _MARGIN_SECONDS = 3.0
@@ -27,9 +29,10 @@ _log = logging.getLogger(__name__)
 class Shipping:
     """One process, and whoever takes its place."""
 
-    def __init__(self, arguments: Sequence[str], grace: float) -> None:
+    def __init__(self, arguments: Sequence[str], grace: float, spool: Spool) -> None:
         """`arguments` of `fraud-scorer`; `grace` is what it was given, in seconds."""
         self.restarts = 0
+        self.spool = spool
         self._command = (sys.executable, "-P", "-m", "fraud_scorer.cli.main", *arguments, "--child")
         self._grace = grace
         self._process: subprocess.Popen[bytes] | None = None

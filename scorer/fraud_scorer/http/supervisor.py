@@ -19,12 +19,14 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
 
 from fraud_scorer.counters import Slot
 from fraud_scorer.following.follower import Follower
 from fraud_scorer.following.orders import Following, Orders
 from fraud_scorer.following.pod import Pod
 from fraud_scorer.following.token import Token
+from fraud_scorer.http import spooling
 from fraud_scorer.http.asgi import Routes
 from fraud_scorer.http.children import Child
 from fraud_scorer.http.control import Hello, NotReady, Ready, Report, Said, reports
@@ -126,7 +128,10 @@ class Supervisor:
         """Serve until SIGTERM or SIGINT; the exit code."""
         self._stop = stop = Stop((signal.SIGTERM, signal.SIGINT))
         exposition = Exposition(
-            [place.slot for place in self._places], lambda: self.readiness.ready, self._places
+            [place.slot for place in self._places],
+            lambda: self.readiness.ready,
+            self._places,
+            partial(spooling.shown, self._shipping) if self._shipping is not None else tuple,
         )
         port = management(self.readiness, exposition, self._routes())
         async with running(port, bound, shutdown), self._following():

@@ -110,11 +110,13 @@ class Asking(Pending[bytes]):
 
     def _finish(self, answer: ScoreAnswer) -> None:
         document = _encode(answer)
-        if self._claim is not None and self._stages.claims is not None:
-            self._stages.claims.settle(self._claim, document)
+        claim, self._claim = self._claim, None  # it holds us: a circle is freed late
+        if claim is not None and self._stages.claims is not None:
+            self._stages.claims.settle(claim, document)
         self.resolve(document)
 
     def _refuse(self, error: Exception) -> None:
-        if self._claim is not None and self._stages.claims is not None:
-            self._stages.claims.release(self._claim)
+        claim, self._claim = self._claim, None
+        if claim is not None and self._stages.claims is not None:
+            self._stages.claims.release(claim)
         self.resolve(error)

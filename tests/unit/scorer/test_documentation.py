@@ -14,12 +14,15 @@ from fraud_scorer import problem
 from fraud_scorer.artifact import manifest as manifests
 from fraud_scorer.artifact import plan as plans
 from fraud_scorer.artifact import report as reports
+from fraud_scorer.http import spooling
 from fraud_scorer.http.batch import ItemProblem
 from fraud_scorer.http.exposition import Exposition
 from fraud_scorer.http.limits import Limits
 from fraud_scorer.http.oip import messages
 from fraud_scorer.http.oip.tensors import columns
 from fraud_scorer.http.oip.transactions import transactions
+from fraud_scorer.http.shipping import Shipping
+from fraud_scorer.ledger.spool import Spool
 from fraud_scorer.pipeline.envelope import ScoreAnswer
 from fraud_scorer.pipeline.parse import parse
 from fraud_scorer.problem import Kind, ProblemDocument
@@ -91,11 +94,12 @@ def test_every_problem_is_listed() -> None:
     assert listed == {(str(kind.status), kind.slug) for kind in kinds}
 
 
-def test_every_metric_is_listed() -> None:
+def test_every_metric_is_listed(tmp_path: Path) -> None:
+    ships = Shipping([], 0.0, Spool(tmp_path, 1))
     listed = set(re.findall(r"^\| `(fraud_scorer_\w+)` \|", TEXT, re.MULTILINE))
     names = {
         family.name + ("_total" if family.type == "counter" else "")
-        for family in Exposition((), lambda: True).collect()
+        for family in Exposition((), lambda: True, more=lambda: spooling.shown(ships)).collect()
     }
     assert listed == names
 
