@@ -32,6 +32,7 @@ _OF = {
     "archive": "records",
     "archive_credentials": "archive",
     "seal_key": "archive",
+    "archive_retention": "archive",
     "spill_after": "records",
     "ship_grace": "records",
     "random_approvals_key": "random_approvals",
@@ -123,6 +124,12 @@ def _add_records(parser: argparse.ArgumentParser) -> None:
         help="where sealed segments go: a store's location as JSON; goes with --seal-key",
     )
     add("--archive-credentials", type=Path, metavar="DIR", help="a mounted Secret for it")
+    add(
+        "--archive-retention",
+        type=values.days_or_file,
+        metavar="DAYS|FILE",
+        help="lock what is archived for so long (7y), where the bucket has Object Lock",
+    )
     add("--seal-key", type=Path, metavar="FILE", help="an Ed25519 private key (PEM)")
     add(
         "--subject",
@@ -268,6 +275,8 @@ def _shipping(options: argparse.Namespace) -> Iterator[str]:
         yield from (f"--archive={options.archive}", f"--seal-key={options.seal_key}")
     if options.archive_credentials is not None:
         yield f"--store-credentials={options.archive_credentials}"
+    if options.archive_retention is not None:
+        yield f"--retention={options.archive_retention}"
 
 
 def _or(given: T | None, otherwise: T) -> T:

@@ -38,10 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--retention",
-        type=values.days,
-        metavar="DAYS",
+        type=values.changing_days,
+        metavar="DAYS|FILE",
         help="put what is archived under Object Lock (governance) for so long, such as 2555d or 7y,"
-        " where the bucket has it",
+        " where the bucket has it; a file that says it is read again when it changes",
     )
     add(
         "--subject",

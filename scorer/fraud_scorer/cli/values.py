@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -79,6 +82,29 @@ def count(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
     return int(text)
+
+
+def changing_days(text: str) -> Callable[[], timedelta]:
+    """A period, or a file with one, which may change: what it last said that is one."""
+    file = Path(text)
+    if not file.is_file():
+        fixed = days(text)
+        return lambda: fixed
+    last = days(file.read_text(encoding="utf-8").strip())
+
+    def now() -> timedelta:
+        nonlocal last
+        with suppress(OSError, UnicodeDecodeError, argparse.ArgumentTypeError):
+            last = days(file.read_text(encoding="utf-8").strip())
+        return last
+
+    return now
+
+
+def days_or_file(text: str) -> str:
+    """The same for another process, as it was given."""
+    changing_days(text)
+    return text
 
 
 def size(text: str) -> int:

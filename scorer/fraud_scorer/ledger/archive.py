@@ -16,7 +16,7 @@ import gzip
 import hashlib
 import logging
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -89,13 +89,14 @@ class SegmentName(NamedTuple):
 class Archive:
     """The files, by what they are. All methods may raise StoreError."""
 
-    def __init__(self, store: Files, *, keep: timedelta | None = None) -> None:
-        """What is written once is locked for as long as `keep`, where the store offers that."""
+    def __init__(self, store: Files, *, keep: Callable[[], timedelta] | None = None) -> None:
+        """What is written once is locked for as long as `keep` says then, where the store offers
+        that."""
         self.store, self._keep = store, keep
         self._locks: Keeping | None = None
         self._asked = keep is None
 
-    def keeping(self, keep: timedelta) -> Archive:
+    def keeping(self, keep: Callable[[], timedelta]) -> Archive:
         """The same archive, for whoever writes what is to be kept for so long."""
         return Archive(self.store, keep=keep)
 
@@ -172,7 +173,7 @@ class Archive:
 
     def _write(self, path: str, data: bytes) -> None:
         if (lock := self._lock()) is not None and self._keep is not None:
-            lock.create_kept(path, data, datetime.now(UTC) + self._keep)
+            lock.create_kept(path, data, datetime.now(UTC) + self._keep())
         else:
             self.store.create(path, data)
 

@@ -100,7 +100,7 @@ def locked_archive(s3_endpoint: str) -> Archive:
     """In a bucket with Object Lock."""
     location = S3Location(bucket=LOCKED_BUCKET, prefix=secrets.token_hex(4), endpoint=s3_endpoint)
     keys = Keys(object_stores.ACCESS_KEY, object_stores.SECRET_KEY)
-    return Archive(S3Store(location, keys), keep=timedelta(days=2555))
+    return Archive(S3Store(location, keys), keep=lambda: timedelta(days=2555))
 
 
 @pytest.fixture(scope="session")

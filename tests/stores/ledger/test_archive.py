@@ -67,7 +67,7 @@ def test_a_bucket_without_a_lock_is_told_of_once(
         one = writer(spool)
         write(one, range(number, number + 1))
         one.close()
-    archive = s3_archive.keeping(timedelta(days=2555))
+    archive = s3_archive.keeping(lambda: timedelta(days=2555))
     ship(spool, ledger, archive, signer)
     assert len(archive.sealed()) == 2
     assert caplog.text.count("no Object Lock") == 1

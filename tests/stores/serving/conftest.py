@@ -83,6 +83,7 @@ def archive_options(s3_endpoint: str, tmp_path: Path) -> list[str]:
         f"--archive={tmp_path / 'archive.json'}",
         f"--archive-credentials={keys}",
         f"--seal-key={tmp_path / 'seal.key'}",
+        "--archive-retention=1d",
     ]
 
 

@@ -36,6 +36,7 @@ RECORDS = ("--records=spool", "--postgres=secret")
         (["--archive=file"], "--records"),
         (["--seal-key=file"], "--archive"),
         ([*RECORDS, "--archive-credentials=dir"], "--archive"),
+        ([*RECORDS, "--archive-retention=7y"], "--archive"),
         ([*RECORDS, "--archive=nothing", "--seal-key=k"], "is no file"),
         ([*RECORDS, f"--archive={__file__}"], "--seal-key"),
         ([*RECORDS, "--records-limit=16Mi", "--processes=2"], "too small"),

@@ -20,6 +20,7 @@ from fraud_operator.plan.stores.names import (
 from fraud_operator.plan.stores.records import (
     APPROVALS_KEY,
     ARCHIVE_FILE,
+    RETENTION_FILE,
     SEAL_KEY,
     Recording,
 )
@@ -181,6 +182,8 @@ def _archive(stores: Stores, how: Recording, part: _Part) -> None:
     detector, place = stores.detector, how.destination
     assert place is not None, "there is one, or there is no archive"  # noqa: S101
     part.arguments.append(f"--archive={_ARCHIVE}/{ARCHIVE_FILE}")
+    # A file, so that a longer time restarts no pod.
+    part.arguments.append(f"--archive-retention={_ARCHIVE}/{RETENTION_FILE}")
     part.volumes.append({"name": "records", "configMap": {"name": records_name(detector)}})
     part.mounts.append(mount("records", _ARCHIVE, read_only=True))
     credentials = credentials_volume("records-credentials", detector, place)

@@ -19,7 +19,7 @@ DEFAULT_HOT, DEFAULT_RETENTION = "90d", "7y"
 DEFAULT_SPOOL = "1Gi"
 DEFAULT_SUBJECT = "customer"
 SEAL_KEY, PUBLIC_KEY, APPROVALS_KEY = "seal.key", "seal.pub", "random-approvals.key"
-ARCHIVE_FILE = "archive.json"
+ARCHIVE_FILE, RETENTION_FILE = "archive.json", "retention"
 
 SEGMENT_BYTES = 8 << 20
 """Of the spool; each serving process needs room for two."""
@@ -81,8 +81,8 @@ def hot_bytes(how: Recording, per_day: int) -> int:
 def records(detector: FraudDetector, how: Recording | None) -> Iterator[Desired]:
     """The keys, and where the archive is."""
     destination = how.destination if how is not None else None
-    if destination is not None:
-        yield Desired(_archive(detector, destination), component="records", phase=0)
+    if how is not None and destination is not None:
+        yield Desired(_archive(detector, how, destination), component="records", phase=0)
     if destination is not None or detector.spec.scoring.random_approvals is not None:
         yield Desired(
             _keys(detector, destination),
@@ -93,13 +93,13 @@ def records(detector: FraudDetector, how: Recording | None) -> Iterator[Desired]
         )
 
 
-def _archive(detector: FraudDetector, destination: AuditPlace) -> Manifested:
+def _archive(detector: FraudDetector, how: Recording, destination: AuditPlace) -> Manifested:
     where = canonical_json(location_of(detector, destination)).decode()
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": metadata(detector, records_name(detector)),
-        "data": {ARCHIVE_FILE: where},
+        "data": {ARCHIVE_FILE: where, RETENTION_FILE: f"{how.retention_days}d"},
     }
 
 
