@@ -129,7 +129,10 @@ async def test_fields_of_others_are_left_alone(world: World) -> None:
     ids=str,
 )
 async def test_a_deleted_child_comes_back(world: World, kind: kinds.Kind) -> None:
-    name = PLAN if kind == kinds.CONFIG_MAP else SCORER
+    name = {kinds.CONFIG_MAP: PLAN, kinds.STATEFUL_SET: f"{NAME}-redis"}.get(kind, SCORER)
+    if kind == kinds.STATEFUL_SET:
+        world.change(redis={"managed": {}})
+        await world.settle()
     uid = world.read(kind, name)["metadata"]["uid"]
     world.kube.remove(kind, NAMESPACE, name)
     await world.settle()
@@ -530,3 +533,20 @@ async def test_a_missing_secret_is_noticed_when_it_appears(world: World) -> None
     await world.settle()
     assert world.condition("Stalled")[0] == "False"
     assert world.condition("Ready")[0] == "True"
+
+
+async def test_a_volume_grows_without_anybody_being_blamed() -> None:
+    world = World()
+    postgres = {"managed": {"storage": "10Gi"}}
+    world.kube.put(detector(redis={"managed": {}}, postgres=postgres))
+    await world.settle()
+    assert world.condition("Ready") == ("True", "Serving")
+    was = world.read(kinds.STATEFUL_SET, f"{NAME}-postgres")["metadata"]["uid"]
+    world.change(postgres={"managed": {"storage": "20Gi"}})
+    await world.settle()
+    made = world.read(kinds.STATEFUL_SET, f"{NAME}-postgres")
+    assert made["metadata"]["uid"] != was
+    (claim,) = made["spec"]["volumeClaimTemplates"]
+    assert claim["spec"]["resources"]["requests"]["storage"] == "20Gi"
+    assert world.events("DriftReverted") == []
+    assert world.condition("Ready") == ("True", "Serving")

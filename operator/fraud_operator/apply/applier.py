@@ -38,6 +38,7 @@ is a conflict: so in one request it is made, or found to be there and left alone
 _PRECONDITIONS = {"uid": "uid", "resource_version": "resourceVersion"}
 _NAMED_FIELDS = 3
 _REMEMBER_SECONDS = 30.0
+_BEING_REPLACED = "BeingReplaced"
 _REMADE = (
     "somebody deleted {what}; made anew, with other values: what knew the old ones, such as a"
     " database that is there, has to be told"
@@ -237,7 +238,7 @@ class Applier:
         return replace(
             result,
             outcome="Skipped",
-            reason="BeingReplaced",
+            reason=_BEING_REPLACED,
             message=f"{result.kind} {result.name} is made anew around its pods, which go on",
         )
 
@@ -391,7 +392,8 @@ def _there(run: _Run, results: Sequence[ChildResult]) -> frozenset[ChildKey]:
         for one in results
         if one.outcome in ("Applied", "Unchanged", "Contended")
     }
-    return frozenset(there | (run.had & {(one.kind, one.name) for one in results}))
+    missed = {(one.kind, one.name) for one in results if one.reason != _BEING_REPLACED}
+    return frozenset(there | (run.had & missed))
 
 
 def _reverted(run: _Run, result: ChildResult, message: str) -> None:
