@@ -24,7 +24,7 @@ BLOCKED = 503
 """What the policy `block` answers where nothing can be recorded any more."""
 _SPOOL = "32Mi"
 """The smallest that two processes can have."""
-_PADDING, _OVERFULL = 14, 16_000
+_PADDING, _OVERFULL = 14, 7_000
 """Entities besides, and how many such records are more than that spool holds."""
 
 
@@ -249,7 +249,7 @@ def _all_gone(when_full: str) -> Fault:
 
     def play(ground: Ground, scale: Scale) -> Played:
         pod = ground.pod(limit=_SPOOL, when_full=when_full)
-        with loading(scale.rate * 6, lambda name: transaction(name, padding=_PADDING)) as load:
+        with loading(scale.rate * 2, lambda name: transaction(name, padding=_PADDING)) as load:
             load.ask(pod.port)
             load.more(scale.calm)
             ground.redis.kill()

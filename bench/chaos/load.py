@@ -23,6 +23,8 @@ _PATIENCE = 10.0
 """Seconds after which nobody waits for an answer any more."""
 _AGAIN_AFTER = 0.05
 _OPEN_MOST = 256
+_WIDE = "\N{MAHJONG TILE RED DRAGON}"
+"""An id may have as many characters; of this one each is four bytes."""
 
 _serial = count()
 
@@ -123,11 +125,11 @@ class Load:
             try:
                 async with asyncio.timeout_at(self._deadline(due)):
                     answer = await self._send(port, content)
+            except TimeoutError:
+                break
             except (OSError, EOFError):
                 self.heard.broken += 1
                 await asyncio.sleep(_AGAIN_AFTER)
-            except TimeoutError:
-                break
         self._note(transaction, answer, time.monotonic() - due)
 
     @staticmethod
@@ -206,7 +208,7 @@ def transaction(name: str, *, customers: int = 500, padding: int = 0) -> dict[st
     number = hash(name)
     entities = {
         "customer": f"c-{number % customers}", "terminal": f"t-{number % 97}",
-        **{f"more_{place}": f"{name}-{place}-".ljust(128, "x") for place in range(padding)},
+        **{f"more_{place}": f"{name}-{place}-".ljust(128, _WIDE) for place in range(padding)},
     }  # fmt: skip
     return {
         "transaction_id": name,
