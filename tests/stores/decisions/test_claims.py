@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from fraud_scorer.decisions.claims import IN_PROGRESS, MOST_TOGETHER, NEW, OTHER, SAME, Claim
 from tests.stores.decisions.claiming import BODY, OTHER_BODY, pod
-from tests.support.redis import RedisServer
+from tests.support.redis import PASSWORD, RedisServer
 
 ROOT = Path(__file__).parents[3]
 ANSWER = b'{"decision":"approve"}\x00\xff'
@@ -234,3 +235,25 @@ def test_of_processes_that_claim_at_the_same_moment_one_answers(redis_server: Re
         answers = {answer for outcome, answer in each if outcome == "same"}
         assert answers == {f"{winner}'s answer to tx-{n}"}
     assert len({one[0] for each in got for one in each}) == 2
+
+
+@pytest.mark.slow
+async def test_the_claim_of_a_killed_process_is_taken_over(redis_server: RedisServer) -> None:
+    dies = (
+        "import asyncio, os, signal\n"
+        "from tests.stores.decisions.claiming import *\n"
+        "async def main():\n"
+        f"    address = RedisAddress(LOOPBACK, {redis_server.port}, password='{PASSWORD}')\n"
+        "    async with pod(address) as one:\n"
+        "        print((await one.claim('tx-1')).outcome.value, flush=True)\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "asyncio.run(main())\n"
+    )
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", dies], cwd=ROOT, capture_output=True, text=True
+    )
+    async with pod(redis_server.address, lease=0.1) as other:
+        taken = await other.claim("tx-1")
+
+    assert (done.returncode, done.stdout) == (-signal.SIGKILL, "new\n"), done.stderr
+    assert taken.outcome is NEW
