@@ -251,6 +251,13 @@ CASES = (
         {"postgres": {}},
     ),
     Case(
+        "postgres-image-of-a-version",
+        "spec.postgres.managed.image needs spec.postgres.managed.version: which major version the"
+        " data is of",
+        {"postgres": {"managed": {"storage": "1Gi", "image": "pg:17", "version": "17"}}},
+        {"postgres": {"managed": {"storage": "1Gi", "image": "pg:17"}}},
+    ),
+    Case(
         "redis-cpu-within-limit",
         "spec.redis.managed.resources.requests.cpu must not be greater than limits.cpu",
         _of_redis("cpu", "500m", 1),

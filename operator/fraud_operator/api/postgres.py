@@ -81,6 +81,14 @@ class ManagedPostgres(Fields):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
+            cel="!has(self.image) || has(self.version)",
+            message=(
+                "spec.postgres.managed.image needs spec.postgres.managed.version: which major"
+                " version the data is of"
+            ),
+            holds=lambda managed: managed.image is None or managed.version is not None,
+        ),
+        Rule(
             cel=(
                 "!has(oldSelf.version) || !has(self.version)"
                 " || self.version.split('.')[0] == oldSelf.version.split('.')[0]"
