@@ -40,8 +40,9 @@ def scaled(installation: Installation, count: int) -> bool:
 
 
 def made(installation: Installation) -> bool:
-    names = installation.names(*CHILDREN)
-    return len([name for name in names if name.split("/")[1].startswith("cards-")]) == len(CHILDREN)
+    names = [name.split("/") for name in installation.names(*CHILDREN)]
+    kinds = {kind.partition(".")[0] for kind, name in names if name.startswith("cards-")}
+    return kinds == set(CHILDREN)
 
 
 def unharmed(operator: Operator) -> None:
