@@ -30,25 +30,26 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
+from fraud_scorer.artifact.answers import of_bucket
 from fraud_scorer.artifact.credentials import GCSCredentials
 from fraud_scorer.artifact.google_identity import explained, google_credentials
 from fraud_scorer.artifact.manifest import is_version, version_key
 from fraud_scorer.artifact.plan import GCSLocation
 from fraud_scorer.artifact.store import (
-    AccessDenied,
-    AlreadyThere,
-    BucketMissing,
-    FileMissing,
     StoredFile,
     StoreError,
     StoreUnreachable,
     TooLarge,
     content_type,
-    untrusted,
 )
 
 _GOOGLE = "https://storage.googleapis.com"
 _CHUNK = 8 << 20
+_RIGHTS = (
+    "allow this service account storage.objects.list and storage.objects.get in the bucket, as"
+    " roles/storage.objectViewer does (to publish and to keep what is proven,"
+    " storage.objects.create and delete too: roles/storage.objectUser), or give another"
+)
 # Or the client asks for the bucket's own metadata, in threads of its own, to name it in traces.
 os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
 
@@ -116,6 +117,7 @@ class GCSStore:
         prefix = location.prefix.strip("/")
         self._prefix = f"{prefix}/" if prefix else ""
         self._name = f"gs://{location.bucket}/{self._prefix}"
+        self._answers = of_bucket(self._name, self._endpoint, "the API of Google Cloud Storage")
         self._bucket = self._client.bucket(location.bucket)
 
     def list_versions(self) -> list[str]:
@@ -185,7 +187,7 @@ class GCSStore:
         blob = self._blob(path)
         blob.reload(**self._how)
         if blob.size is None or blob.generation is None:
-            raise self._no_store()
+            raise self._answers.somebody_else()
         return blob
 
     def _part(self, found: storage.Blob, start: int, size: int) -> bytes:
@@ -203,10 +205,7 @@ class GCSStore:
                 " it is tried again"
             ) from None
         if len(data) != size:
-            raise StoreUnreachable(
-                f"{self._endpoint} gave {len(data)} bytes of {size} of {found.name}: it is tried"
-                " again"
-            )
+            raise self._answers.cut_short(len(data), size, found.name)
         return data
 
     def _put(self, path: str, source: Path | bytes, **condition: int) -> None:
@@ -236,38 +235,27 @@ class GCSStore:
         except NotFound as error:
             raise self._missing(path) from error
         except PreconditionFailed:
-            raise AlreadyThere(f"{self._what(path)} exists already") from None
+            raise self._answers.taken(path) from None
         except (Forbidden, Unauthorized) as error:
-            raise AccessDenied(
-                f"{self._name} refuses to {action} ({error.code} {error.message}): allow this"
-                " service account storage.objects.list and storage.objects.get in the bucket, as"
-                " roles/storage.objectViewer does (to publish and to keep what is proven,"
-                " storage.objects.create and delete too: roles/storage.objectUser), or give another"
-            ) from None
+            said = f"{error.code} {error.message}"
+            raise self._answers.denied(action, said, _RIGHTS) from None
         except (TooManyRequests, RetryError, DataCorruption) as error:
-            raise StoreUnreachable(f"cannot {action} {self._what(path)}: {error}") from None
+            raise self._answers.trouble(action, path, str(error)) from None
         except InvalidResponse as error:
-            code = error.response.status_code
-            raise StoreUnreachable(
-                f"cannot {action} {self._what(path)}: the store answered {code}"
-            ) from None
+            said = str(error.response.status_code)
+            raise self._answers.answered(action, path, said) from None
         except GoogleAPICallError as error:
-            raise StoreUnreachable(
-                f"cannot {action} {self._what(path)}: the store answered {error.code}"
-                f" {error.message}"
-            ) from None
+            said = f"{error.code} {error.message}"
+            raise self._answers.answered(action, path, said) from None
         except requests.exceptions.JSONDecodeError:
-            raise self._no_store() from None
+            raise self._answers.somebody_else() from None
         except requests.exceptions.SSLError as error:
-            raise untrusted(self._endpoint, error) from None
+            raise self._answers.untrusted(error) from None
         except (requests.RequestException, HTTPError, OSError) as error:
-            raise StoreUnreachable(
-                f"{self._name} does not answer ({error}): is the endpoint {self._endpoint} right,"
-                " and may traffic go there?"
-            ) from None
+            raise self._answers.silent(error) from None
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             # What the client makes of a page that is no answer of the API.
-            raise self._no_store() from error
+            raise self._answers.somebody_else() from error
 
     def _missing(self, path: str) -> StoreError:
         """Of 404: Google says no more than that, so the bucket is asked for."""
@@ -277,17 +265,6 @@ class GCSStore:
                     self._require_bucket()
             except StoreError as error:
                 return error
-            return FileMissing(f"{self._what(path)} does not exist", file=path)
-        return BucketMissing(
-            f"there is no bucket {self.location.bucket!r} at {self._endpoint}: create it, or"
-            " correct bucket and endpoint"
-        )
-
-    def _what(self, path: str) -> str:
-        return path if path.startswith("gs://") else self._name + path
-
-    def _no_store(self) -> StoreUnreachable:
-        return StoreUnreachable(
-            f"{self._endpoint} is not the API of Google Cloud Storage: something else answers"
-            " there; correct the endpoint"
-        )
+            return self._answers.missing(path)
+        advice = "create it, or correct bucket and endpoint"
+        return self._answers.no_bucket(self.location.bucket, advice)

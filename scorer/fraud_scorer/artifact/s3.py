@@ -35,27 +35,29 @@ from botocore.loaders import create_loader
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
+from fraud_scorer.artifact.answers import of_bucket
 from fraud_scorer.artifact.credentials import AmbientIdentity, Keys, S3Credentials, WebIdentity
 from fraud_scorer.artifact.manifest import is_version, version_key
 from fraud_scorer.artifact.plan import S3Location
 from fraud_scorer.artifact.store import (
     AccessDenied,
-    AlreadyThere,
     BucketMissing,
     CredentialsMissing,
-    FileMissing,
     StoredFile,
     StoreError,
     StoreUnreachable,
     TooLarge,
     content_type,
-    untrusted,
 )
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef, ListObjectsV2OutputTypeDef
 
+_RIGHTS = (
+    "allow these credentials s3:ListBucket on the bucket and s3:GetObject below the prefix"
+    " (to publish and to keep what is proven, s3:PutObject too), or give others"
+)
 _CHUNK = 1 << 20
 _BUSY = frozenset({"Throttling", "ThrottlingException", "RequestLimitExceeded"})
 _UNKNOWN_KEYS = frozenset(
@@ -116,6 +118,7 @@ class S3Store:
         self._prefix = f"{prefix}/" if prefix else ""
         self._name = f"s3://{location.bucket}/{self._prefix}"
         self._endpoint = location.endpoint or f"of AWS in {location.region or _DEFAULT_REGION}"
+        self._answers = of_bucket(self._name, self._endpoint, "an S3 API")
         self._encryption: dict[str, Any] = {}
         if location.encryption:
             self._encryption["ServerSideEncryption"] = location.encryption
@@ -149,7 +152,7 @@ class S3Store:
             )
             for page in pages:
                 if "Name" not in page:  # a portal or a proxy that says 200 to everything
-                    raise self._no_store()
+                    raise self._answers.somebody_else()
                 yield page
 
     def read(self, path: str, *, limit: int, unless: str = "") -> tuple[bytes, str] | None:
@@ -167,9 +170,7 @@ class S3Store:
                     raise TooLarge(file=path, limit=limit)
                 data = body.read(size)
         if len(data) != size:  # the SDK notices only where all of a body is asked for
-            raise StoreUnreachable(
-                f"{self._endpoint} gave {len(data)} bytes of {size} of {path}: it is tried again"
-            )
+            raise self._answers.cut_short(len(data), size, path)
         return data, answer["ETag"]
 
     def open(self, path: str) -> Iterator[bytes]:
@@ -222,7 +223,7 @@ class S3Store:
     def _get(self, path: str, **condition: Any) -> GetObjectOutputTypeDef:
         answer = self._client.get_object(**self._key(path), **condition)
         if "ETag" not in answer:  # whoever says 200 here has no say about what was published
-            raise self._no_store()
+            raise self._answers.somebody_else()
         return answer
 
     def _key(self, path: str) -> dict[str, Any]:
@@ -243,40 +244,25 @@ class S3Store:
         except ParamValidationError as error:
             raise BucketMissing(f"{self._name} cannot exist: {error}; correct the bucket") from None
         except ResponseParserError:
-            raise self._no_store() from None
+            raise self._answers.somebody_else() from None
         except SSLError as error:
-            raise untrusted(self._endpoint, error) from None
+            raise self._answers.untrusted(error) from None
         except (BotoCoreError, HTTPError, OSError) as error:
-            raise StoreUnreachable(
-                f"{self._name} does not answer ({error}): is the endpoint {self._endpoint} right,"
-                " and may traffic go there?"
-            ) from None
-
-    def _no_store(self) -> StoreUnreachable:
-        return StoreUnreachable(
-            f"{self._endpoint} is not an S3 API: something else answers there; correct the endpoint"
-        )
+            raise self._answers.silent(error) from None
 
     def _explain(self, error: ClientError, action: str, path: str) -> StoreError:
         code = str(error.response.get("Error", {}).get("Code", ""))
         status = _status(error)
-        what = path if path == self._name else self._name + path
         if code in ("NoSuchBucket", "PermanentRedirect", "IllegalLocationConstraintException"):
-            return BucketMissing(
-                f"there is no bucket {self.location.bucket!r} at {self._endpoint} ({code}):"
-                " create it, or correct bucket, region and endpoint"
-            )
+            advice = "create it, or correct bucket, region and endpoint"
+            return self._answers.no_bucket(self.location.bucket, advice, said=code)
         if status in (401, 403) or code in _UNKNOWN_KEYS:
-            return AccessDenied(
-                f"{self._name} refuses to {action} ({code or status}): allow these credentials"
-                " s3:ListBucket on the bucket and s3:GetObject below the prefix"
-                " (to publish and to keep what is proven, s3:PutObject too), or give others"
-            )
+            return self._answers.denied(action, code or str(status), _RIGHTS)
         if code == "NoSuchKey":  # 404 alone can be anybody's
-            return FileMissing(f"{what} does not exist", file=path)
+            return self._answers.missing(path)
         if status == 412:
-            return AlreadyThere(f"{what} exists already")
-        return StoreUnreachable(f"cannot {action} {what}: the store answered {status} {code}")
+            return self._answers.taken(path)
+        return self._answers.answered(action, path, f"{status} {code}")
 
 
 def _addressing(location: S3Location) -> Literal["auto", "path", "virtual"]:

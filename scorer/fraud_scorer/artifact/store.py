@@ -168,14 +168,6 @@ class Store(Protocol):
         ...
 
 
-def untrusted(endpoint: str, error: Exception) -> StoreUnreachable:
-    """Of an endpoint whose certificate nobody vouches for."""
-    return StoreUnreachable(
-        f"the certificate of {endpoint} is not trusted ({error}): name its authority in caBundle"
-        " (without a detector: in ca.crt beside the credentials)"
-    )
-
-
 def content_type(path: str) -> str:
     """What a browser is to take a file for: people open reports where they lie."""
     return _CONTENT_TYPES.get(path.rpartition(".")[2], "application/octet-stream")

@@ -30,14 +30,13 @@ import urllib3
 from msgspec import Struct
 from urllib3.exceptions import HTTPError
 
+from fraud_scorer.artifact.answers import Answers
 from fraud_scorer.artifact.manifest import is_version, version_key
 from fraud_scorer.artifact.plan import VolumeLocation
 from fraud_scorer.artifact.store import (
     AccessDenied,
-    AlreadyThere,
     BucketMissing,
     CredentialsMissing,
-    FileMissing,
     StoredFile,
     StoreError,
     StoreUnreachable,
@@ -57,6 +56,7 @@ class Kinds:
 
 
 _PROBLEM_MEDIA = "application/problem+json"
+_ACTIONS = {"GET": "read", "PUT": "write", "DELETE": "delete"}
 _CHUNK = 1 << 20
 _LARGEST_LISTING, _LARGEST_PROBLEM = 64 << 20, 64 << 10
 _HOW: dict[str, Any] = {"status": 0, "respect_retry_after_header": False}
@@ -92,6 +92,12 @@ class VolumeStore:
         self._url = location.url.rstrip("/")
         prefix = location.prefix.strip("/")
         self._prefix = f"{prefix}/" if prefix else ""
+        self._answers = Answers(
+            name=f"{self._url}/{self._prefix}",
+            endpoint=self._url,
+            api="the server of a volume",
+            unheard="does its server run, and may traffic go there?",
+        )
         if not re.match(r"https?://[^/]", self._url):
             raise StoreUnreachable(f"{self._url!r} is not the URL of a volume's server")
         if not re.fullmatch(r"[!-~]+", token):
@@ -107,7 +113,7 @@ class VolumeStore:
         self._again = urllib3.Retry(attempts - 1, **_HOW, backoff_factor=0.1)
 
     def __repr__(self) -> str:
-        return f"<VolumeStore {self._name('')}>"
+        return f"<VolumeStore {self._answers.name}>"
 
     def list_versions(self) -> list[str]:
         with self._asked("GET", FOLDERS, "") as answer:
@@ -139,7 +145,7 @@ class VolumeStore:
         # same.
         with self._asked("GET", FILES, path, only_new, may_miss=True) as answer:
             if answer.status == 304:
-                raise self._taken(path)
+                raise self._answers.taken(path)
         # Once: after an answer that was lost, it would find what it wrote itself.
         self._put(path, source, only_new, retries=_ONCE)
 
@@ -195,7 +201,7 @@ class VolumeStore:
                 if answer.status >= 300 and answer.status != 304:
                     problem = self._problem(answer)
                     if not (may_miss and problem.type == PROBLEM_TYPE + Kinds.FILE_MISSING):
-                        self._refused(answer.status, problem, path)
+                        self._refused(method, answer.status, problem, path)
                 yield answer
                 if answer.length_remaining == 0:
                     answer.drain_conn()
@@ -204,46 +210,34 @@ class VolumeStore:
         except StoreError:
             raise
         except HTTPError as error:
-            raise StoreUnreachable(
-                f"{self._name(path)} does not answer ({error}): does its server run, and may"
-                " traffic go there?"
-            ) from None
+            raise self._answers.silent(error) from None
         except (KeyError, ValueError) as error:
-            raise self._no_store() from error
+            raise self._answers.somebody_else() from error
 
     def _problem(self, answer: urllib3.BaseHTTPResponse) -> _Problem:
         """What the server says is wrong; nobody else is believed."""
         if answer.headers.get("Content-Type") != _PROBLEM_MEDIA:
-            raise self._no_store()
+            raise self._answers.somebody_else()
         return msgspec.json.decode(answer.read(_LARGEST_PROBLEM), type=_Problem)
 
-    def _refused(self, status: int, problem: _Problem, path: str) -> NoReturn:
+    def _refused(self, method: str, status: int, problem: _Problem, path: str) -> NoReturn:
         match problem.type.removeprefix(PROBLEM_TYPE):
             case Kinds.FILE_MISSING:
-                raise FileMissing(f"{self._name(path)} does not exist", file=path)
+                raise self._answers.missing(path)
             case Kinds.VOLUME_MISSING:
                 raise BucketMissing(f"{self._url}: {problem.detail}")
             case Kinds.ALREADY_THERE:
-                raise self._taken(path)
+                raise self._answers.taken(path)
         match status:
             case 401 | 403:
-                raise AccessDenied(f"{self._name(path)}: {problem.detail}")
+                raise AccessDenied(f"{self._answers.what(path)}: {problem.detail}")
             case 404 | 405:
-                raise self._no_store()
+                raise self._answers.somebody_else()
             case 400 | 413:
-                raise StoreError(f"{self._name(path)}: {problem.detail}")
-        raise StoreUnreachable(f"{self._name(path)}: the store answered {status} {problem.detail}")
-
-    def _taken(self, path: str) -> AlreadyThere:
-        return AlreadyThere(f"{self._name(path)} exists already")
-
-    def _no_store(self) -> StoreUnreachable:
-        return StoreUnreachable(
-            f"{self._url} is not the server of a volume: something else answers there"
+                raise StoreError(f"{self._answers.what(path)}: {problem.detail}")
+        raise self._answers.answered(
+            _ACTIONS.get(method, method), path, f"{status} {problem.detail}"
         )
-
-    def _name(self, path: str) -> str:
-        return f"{self._url}/{self._prefix}{path}"
 
 
 def _lines(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
