@@ -54,7 +54,13 @@ def missed(results: Results) -> list[str]:
 def test_all_hold() -> None:
     results = everything_good()
     assert missed(results) == []
-    assert verdict(list(goals(results))) == "All 8 goals hold."
+    assert verdict(list(goals(results))) == "All 9 goals hold."
+
+
+def test_answers_that_did_without_are_not_the_whole_path() -> None:
+    results = replace(everything_good(), compared=replace(compared(), degraded=0.01))
+    (found,) = missed(results)
+    assert "had to do without" in found
 
 
 @pytest.mark.parametrize(
