@@ -47,7 +47,8 @@ class Plain:
 
     def __init__(self, model: Path, redis_url: str, dsn: str) -> None:
         self.model = engine.load(model)
-        self.redis = redis.asyncio.Redis.from_url(redis_url, max_connections=REDIS_POOL)
+        pool = redis.asyncio.BlockingConnectionPool.from_url(redis_url, max_connections=REDIS_POOL)
+        self.redis = redis.asyncio.Redis(connection_pool=pool)
         self.dsn = dsn
         self.pool: Any = None
         self.decode = msgspec.json.Decoder(Transaction).decode
