@@ -9,39 +9,49 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import indent
 from typing import Any
 
 from examples.demo import bucket
+from examples.demo.business import corner
+from examples.demo.client import Client
 from examples.demo.live import Stream
+from examples.demo.records import Records
 from examples.demo.terminal import Chapters, Shell, out
-from examples.handbook import dataset, envelopes
-from tests.cluster import Cluster, ensure, images, prerequisites
+from examples.handbook import dataset, kept
+from examples.handbook.dataset import Dataset
+from examples.handbook.train import SCENARIOS, caught_by_scenario
+from fraud_scorer.artifact.credentials import Keys
+from fraud_scorer.artifact.plan import s3_location
+from fraud_scorer.artifact.s3 import S3Store
+from fraud_scorer.artifact.store import read_manifest
+from tests.cluster import Cluster, ClusterError, ensure, images, prerequisites
 from tests.cluster.api import providers
 
 HERE = Path("examples/demo")
 NAMESPACE, DETECTOR = "fraud-detection", "card-payments"
+SERVICE = f"http://{DETECTOR}-scorer"
 OPERATOR_NAMESPACE = "fraudops-system"
 STORE = f"s3://{bucket.BUCKET}/{DETECTOR}/"
 # Gently: the machine that trains is also the one that scores.
 TRAIN = "nice python -m examples.handbook.train"
-FOREST = "--model forest --depth 8 --trees 50"
-RATE = 100
-TRANSACTIONS = 10_000
+WITHOUT_HISTORY = "--model logistic --features amounts"
+WITH_HISTORY = "--model forest --depth 12 --trees 50 --features kept"
+RATE = 80
 LOOK_SECONDS = 8
 IMAGE_ANNOTATION = "fraudops.io/demo-image-id"
 
 
 def up() -> int:
     """Walk through the whole demo. 0 when everything went as told; raises ClusterError."""
-    chapters = Chapters(total=8)
+    chapters = Chapters(total=11)
     chapters.open("A Kubernetes, the images, and half a year of transactions")
     with tempfile.TemporaryDirectory() as folder:
-        transactions = Path(folder, "transactions.jsonl.gz")
-        cluster = _prepare(transactions)
+        cluster, data = _prepare()
         # `python` and `fraud-operator` are those that run this.
         here = str(Path(sys.executable).parent)
         path = os.pathsep.join([here, cluster.environment["PATH"]])
@@ -52,27 +62,39 @@ def up() -> int:
         _make_bucket(cluster, shell)
         with bucket.reachable(cluster, NAMESPACE) as where:
             bucket.create(where)
-            chapters.open("Train a model and publish it as version v1")
-            _publish(shell, where, "--model logistic --version v1")
-            chapters.open("One custom resource")
+            chapters.open("Train a model that knows the amount and the time: version v1")
+            _publish(shell, where, f"{WITHOUT_HISTORY} --version v1")
+            chapters.open("One custom resource, with a Redis and a Postgres of its own")
             _apply_detector(shell)
-            chapters.open("Transactions through the Service; v2 is published meanwhile")
-            stream = Stream(cluster, NAMESPACE, images.tag_of("scorer"))
-            stream.start(f"http://{DETECTOR}-scorer", transactions, RATE)
+            chapters.open("The five weeks before now: scored, recorded, and labelled by banks")
+            client = Client(shell, NAMESPACE, SERVICE)
+            client.start(cluster, images.tag_of("scorer"))
             first_score = chapters.elapsed
-            out(f"  first transactions scored {first_score:.0f} s after the command")
-            _publish(shell, where, f"{FOREST} --version v2")
+            now = datetime.now(UTC)
+            part = corner(data, now)
+            files = part.write(Path(folder), now)
+            records = Records(shell, client, NAMESPACE, DETECTOR)
+            records.bring_history(files)
+            chapters.open("Transactions through the Service; v2 knows histories, too")
+            stream = Stream(cluster, NAMESPACE, images.tag_of("scorer"))
+            stream.start(SERVICE, files.upcoming, RATE)
+            _publish(shell, where, f"{WITH_HISTORY} --version v2")
             shell.show(_wait("jsonpath={.status.model.activeVersion}=v2"))
             shell.look(
                 f"kubectl get pods --namespace {NAMESPACE} -l fraudops.io/detector={DETECTOR}"
             )
             time.sleep(LOOK_SECONDS)
+            chapters.open("Labels that come late, and what they change")
+            records.bring_late_labels(files, part.newly_compromised(now))
             chapters.open("A version v3 whose bytes are damaged")
             _publish_damaged(shell, where, Path(folder, "models"))
             time.sleep(LOOK_SECONDS)
             summary = stream.stop()
+            chapters.open("All that was recorded, verified")
+            records.verify()
+            caught = [_caught(where, version) for version in ("v1", "v2")]
     chapters.open("Summary")
-    problems = _summarise(cluster, summary, first_score)
+    problems = _summarise(cluster, summary, first_score, caught)
     chapters.close()
     return 1 if problems else 0
 
@@ -87,21 +109,26 @@ def down() -> None:
     out("The demo is gone. What was built is kept in the cache, so that the next one starts warm.")
 
 
-def _prepare(transactions: Path) -> Cluster:
+def _prepare() -> tuple[Cluster, Dataset]:
     prerequisites.ask_once()
     with ThreadPoolExecutor() as pool:
-        building = pool.submit(images.build)
-        simulating = pool.submit(
-            lambda: envelopes.write(dataset.load(), transactions, TRANSACTIONS)
-        )
+        building = pool.submit(images.build, images.NAMES)
+        simulating = pool.submit(_simulated)
         cluster = ensure("node")
         # What an earlier run left; gone by the time that its place is needed.
         cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false")
         names = building.result()
-        simulating.result()
+        data = simulating.result()
     cluster.load(*map(images.tag_of, names))
     out(f"  Kubernetes {cluster.version} ({cluster.name}), images {', '.join(names)}")
-    return cluster
+    return cluster, data
+
+
+def _simulated() -> Dataset:
+    """The transactions. What training needs of histories is in the cache then, too."""
+    data = dataset.load()
+    kept.load(data.transactions)
+    return data
 
 
 def _install_operator(cluster: Cluster, shell: Shell) -> None:
@@ -110,6 +137,7 @@ def _install_operator(cluster: Cluster, shell: Shell) -> None:
     manifests = [
         "fraud-operator", "manifests", "--replicas=1",
         f"--image={images.tag_of('operator')}", f"--scorer-image={images.tag_of('scorer')}",
+        *(f"--{name}-image={images.repository_of(name)}" for name in images.STORE_NAMES),
     ]  # fmt: skip
     out(f"  $ {' '.join(manifests)} \\\n      | kubectl apply --server-side -f -")
     text = shell.run(*manifests)
@@ -139,10 +167,14 @@ def _apply_detector(shell: Shell) -> None:
     shell.show(f"kubectl apply -f {HERE}/detector.yaml")
     shell.show(_wait("condition=Ready"))
     shell.look(f"kubectl get frauddetector --namespace {NAMESPACE}")
+    shell.look(
+        "kubectl get statefulset,job,pvc"
+        f" --namespace {NAMESPACE} -l fraudops.io/detector={DETECTOR}"
+    )
 
 
 def _publish_damaged(shell: Shell, where: bucket.Reachable, models: Path) -> None:
-    shell.show(f"{TRAIN} {FOREST} --seed 1 --version v3 --to {models}")
+    shell.show(f"{TRAIN} {WITH_HISTORY} --seed 1 --version v3 --to {models}")
     damage = f"python -m examples.demo.damage {models} v3 --to {STORE} --endpoint {where.endpoint}"
     shell.show(damage, also=where.keys)
     shell.show(_wait("condition=ModelVerified=False"))
@@ -168,7 +200,31 @@ def _wait(wanted: str) -> str:
     return f"kubectl wait '--for={wanted}' {where}"
 
 
-def _summarise(cluster: Cluster, summary: Mapping[str, Any], first_score: float) -> list[str]:
+def _caught(where: bucket.Reachable, version: str) -> str:
+    """How many frauds of the test week the version catches by its thresholds, as it was trained."""
+    location = s3_location(STORE, endpoint=where.endpoint)
+    keys = Keys(where.keys["AWS_ACCESS_KEY_ID"], where.keys["AWS_SECRET_ACCESS_KEY"])
+    stored = read_manifest(S3Store(location, keys), version)
+    if stored is None:
+        raise ClusterError(f"version {version} is not in {STORE}")
+    return f"{version}: {caught_by_scenario(stored.manifest.metrics)}"
+
+
+def _live(summary: Mapping[str, Any]) -> str:
+    """The same of the transactions that were sent."""
+    told = []
+    for version, scenarios in sorted(summary.get("scenarios", {}).items()):
+        each = [
+            f"{caught} of {every} by {SCENARIOS[int(scenario)]}"
+            for scenario, (caught, every) in sorted(scenarios.items())
+        ]
+        told.append(f"{version}: {', '.join(each)}")
+    return "; ".join(told)
+
+
+def _summarise(
+    cluster: Cluster, summary: Mapping[str, Any], first_score: float, caught: Sequence[str]
+) -> list[str]:
     decisions = ", ".join(f"{count} {name}" for name, count in summary["decisions"].items())
     versions = ", ".join(f"{count} by {name}" for name, count in summary["versions"].items())
     rows = {
@@ -179,6 +235,9 @@ def _summarise(cluster: Cluster, summary: Mapping[str, Any], first_score: float)
         "decisions": decisions,
         "frauds": f"{summary['caught']} caught, {summary['missed']} missed,"
         f" {summary['false_alarms']} false alarms",
+        "caught live": _live(summary),
+        "in a week": caught[0],
+        "": caught[1],
         "versions": versions,
     }
     for name, text in rows.items():
