@@ -5,19 +5,21 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fraud_scorer.ledger.archive import Archive, SegmentName
-from fraud_scorer.ledger.audit import Verdict, verify
+from fraud_scorer.ledger.audit import Verdict, archived, verify
+from fraud_scorer.ledger.audit.archived import Archived
 from fraud_scorer.ledger.audit.findings import Kind
 from fraud_scorer.ledger.chain import link, origin
 from fraud_scorer.ledger.database import Database
 from fraud_scorer.ledger.seals import Signer, Verifier, unverified
 from fraud_scorer.ledger.spool import Spool
-from tests.support.ledger import Connection, ship, write, writer
+from tests.support.ledger import Connection, ship, shipper, steps_until, write, writer
 
 Check = Callable[[], Verdict]
 
@@ -309,3 +311,30 @@ def test_what_is_delivered_meanwhile_disturbs_nothing(
         one.close()
         ship(spool, ledger, archive, signer)
     assert check().entries == 5 * 302
+
+
+def test_what_is_sealed_meanwhile_is_not_missed(
+    spool: Spool,
+    ledger: Database,
+    archive: Archive,
+    signer: Signer,
+    check: Check,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """More of a chain is sealed after the archive was read, and before Postgres is."""
+    going_on = writer(spool)
+    write(going_on, range(2500))
+    steps_until(shipper(spool, ledger, archive, signer), "some is sealed", archive.sealed)
+    gather = archived.gather
+
+    def gathered(*given: Any) -> Archived:
+        found = gather(*given)
+        write(going_on, range(2500, 5000))
+        going_on.close()
+        ship(spool, ledger, archive, signer)
+        return found
+
+    monkeypatch.setattr(archived, "gather", gathered)
+    verdict = check()
+    assert said(verdict) == []
+    assert verdict.entries == 5002

@@ -30,6 +30,8 @@ class Archived:
     digests: dict[tuple[str, int], str] = field(default_factory=dict)
     """Of each seal, by log and place."""
     pending: frozenset[SegmentName] = frozenset()
+    listed: frozenset[SegmentName] = frozenset()
+    """Whose seals were there when the archive was read, good or bad."""
     segments: int = 0
 
     def __post_init__(self) -> None:
@@ -58,6 +60,10 @@ class Archived:
         ]
         return max(ends, default=0)
 
+    def sealed_since(self, chain: UUID) -> int:
+        """How many seals a chain got after the archive was read: those who record go on."""
+        return sum(name.chain == chain for name in {*self.archive.sealed()} - self.listed)
+
     def _read(self, name: SegmentName) -> list[Line]:
         return archives.from_lines(self.archive.segment(name))
 
@@ -65,7 +71,9 @@ class Archived:
 def gather(archive: Archive, verifier: Verifier, findings: list[Finding]) -> Archived:
     """Read all seals. Before Postgres is looked at: what is sealed by now must be there then."""
     found = Archived(archive)
-    for name in archive.sealed():
+    names = archive.sealed()
+    found.listed = frozenset(names)
+    for name in names:
         try:
             data = archive.seal(name)
             seal = verifier.read(data)

@@ -177,6 +177,8 @@ def _check_sealed(head: _Head, archived: Archived | None) -> Iterator[Finding]:
         return
     there = len(archived.seals.get(head.chain, ()))
     if there < head.sealed:
+        there += archived.sealed_since(head.chain)
+    if there < head.sealed:
         yield Finding(
             Kind.MISSING_SEAL, "archive", head.chain, -1,
             f"{head.sealed} of its segments were sealed, and {there} seals are there",
