@@ -34,10 +34,16 @@ class Client:
         cluster.kubectl(*where, "wait", "--for=condition=Ready", f"pod/{NAME}", "--timeout=60s")
 
     def post(self, file: Path, route: str) -> None:
-        """Post the lines of a file, and show what was said of them."""
+        """Post the lines of a file, and show how many were answered how."""
+        self._shell.feed(self._command(route), file)
+
+    def ask(self, lines: bytes, route: str) -> str:
+        """Post lines (gzipped), without a word; the answers, a line each."""
+        return self._shell.run(*f"{self._command(route)} --show".split(), input=lines)
+
+    def _command(self, route: str) -> str:
         target = f"{_MOUNTED}/{SCRIPT.name} {self._service}{route}"
-        command = f"kubectl exec --stdin {NAME} --namespace {self._namespace} -- python3 {target}"
-        self._shell.feed(command, file)
+        return f"kubectl exec --stdin {NAME} --namespace {self._namespace} -- python3 {target}"
 
 
 def restricted_pod(name: str, image: str, command: list[str], mounted: str) -> dict[str, Any]:

@@ -18,8 +18,9 @@ import sys
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from urllib.parse import urlsplit
 
 PATIENCE = 60.0
@@ -35,7 +36,7 @@ class Busy(Exception):
     """A part that may be taken later: what is taken of it already is not taken twice."""
 
 
-def post(url: str, part: Sequence[bytes]) -> Counter[str]:
+def post(url: str, part: Sequence[bytes]) -> list[dict[str, Any]]:
     """Send lines until they are taken; what was said of them. Raises Refused."""
     target = urlsplit(url)
     headers = {"Content-Type": _MEDIA, "Accept": _MEDIA, "Idempotency-Key": uuid.uuid4().hex}
@@ -54,15 +55,22 @@ def post(url: str, part: Sequence[bytes]) -> Counter[str]:
         time.sleep(_PAUSE)
 
 
-def said(status: int, content: bytes) -> Counter[str]:
-    """What an answer counts: its numbers, or the decision on each of its lines. Raises Busy and
-    Refused, also where that is said of one line only."""
-    counts: Counter[str] = Counter()
+def said(status: int, content: bytes) -> list[dict[str, Any]]:
+    """The answer's lines. Raises Busy and Refused, also where that is said of one line only."""
+    answers = []
     for line in content.splitlines():
         answer = json.loads(line)
         if status != http.HTTPStatus.OK or "status" in answer:
             kind = Busy if answer["status"] == http.HTTPStatus.SERVICE_UNAVAILABLE else Refused
             raise kind(line[:500].decode(errors="replace"))
+        answers.append(answer)
+    return answers
+
+
+def counted(answers: Iterable[dict[str, Any]]) -> Counter[str]:
+    """The sum of their numbers, or of their decisions."""
+    counts: Counter[str] = Counter()
+    for answer in answers:
         counts.update({answer["decision"]: 1} if "decision" in answer else answer)
     return counts
 
@@ -79,20 +87,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("url", help="such as http://NAME-scorer/v1/score/batch")
     parser.add_argument("--size", type=int, default=2000, help="lines of a part")
     parser.add_argument("--connections", type=int, default=4)
+    parser.add_argument(
+        "--show", action="store_true", help="print the answers, not what they count"
+    )
     options = parser.parse_args(arguments)
     lines = gzip.decompress(sys.stdin.buffer.read()).splitlines()
     began, total = time.monotonic(), Counter[str]()
     try:
         with ThreadPoolExecutor(options.connections) as pool:
-            for counts in pool.map(
+            for answers in pool.map(
                 lambda part: post(options.url, part), parts(lines, options.size)
             ):
-                total.update(counts)
+                total.update(counted(answers))
+                for answer in answers if options.show else ():
+                    print(json.dumps(answer))
     except Refused as refused:
         print(f"error: {refused}", file=sys.stderr)
         return 1
     seconds = round(time.monotonic() - began, 1)
-    print(json.dumps({"lines": len(lines), "seconds": seconds, **total}))
+    if not options.show:
+        print(json.dumps({"lines": len(lines), "seconds": seconds, **total}))
     return 0
 
 

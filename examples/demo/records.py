@@ -3,7 +3,6 @@
 import gzip
 import json
 import shlex
-import tempfile
 import time
 from pathlib import Path
 from textwrap import indent
@@ -39,11 +38,12 @@ class Records:
 
     def bring_late_labels(self, files: Files, fraud: dict[str, Any]) -> None:
         """Score one fraud before and after the labels that tell of its terminal, and look it up."""
+        where = fraud["entities"]["terminal"]
         before = self._score(fraud, "before-labels")
-        out(f"    {before['decision']}, score {before['score']:.4f}: nothing is known of it yet")
+        out(f"  a fraud at terminal {where}: {_told(before)}")
         self._client.post(files.late, "/v1/labels")
         after = self._until_it_is_known(fraud)
-        out(f"    {after['decision']}, score {after['score']:.4f}: {_reasons(after)}")
+        out(f"  the same again at {where}: {_told(after)}")
         self._look_up(_labelled_as_fraud(files.late))
 
     def verify(self) -> None:
@@ -66,17 +66,12 @@ class Records:
         said = self._shell.run(*verify, input=self._shell.run(*key))
         out(indent(said.rstrip(), "    "))
 
-    def _score(self, fraud: dict[str, Any], name: str, *, show: bool = True) -> dict[str, Any]:
+    def _score(self, fraud: dict[str, Any], name: str) -> dict[str, Any]:
         """The answer to it under an id of its own: the same one would get the same answer."""
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder, "fraud.json")
-            file.write_text(json.dumps({**fraud, "transaction_id": name}))
-            if show:
-                out(f"  $ kubectl create --raw {self._proxy}/v1/score --filename=fraud.json")
-            said = self._shell.run(
-                "kubectl", "create", "--raw", f"{self._proxy}/v1/score", f"--filename={file}"
-            )
-        answer: dict[str, Any] = json.loads(said)
+        line = json.dumps({**fraud, "transaction_id": name}).encode()
+        answer: dict[str, Any] = json.loads(
+            self._client.ask(gzip.compress(line), "/v1/score/batch")
+        )
         return answer
 
     def _until_it_is_known(self, fraud: dict[str, Any]) -> dict[str, Any]:
@@ -85,7 +80,7 @@ class Records:
         attempt = 0
         while True:
             attempt += 1
-            answer = self._score(fraud, f"after-labels-{attempt}", show=attempt == 1)
+            answer = self._score(fraud, f"after-labels-{attempt}")
             if answer["decision"] != "approve":
                 return answer
             if time.monotonic() > deadline:
@@ -98,8 +93,9 @@ class Records:
         )
 
 
-def _reasons(answer: dict[str, Any]) -> str:
-    return ", ".join(f"{one['feature']} {one['direction']}" for one in answer["reasons"])
+def _told(answer: dict[str, Any]) -> str:
+    reasons = ", ".join(f"{one['feature']} {one['direction']} it" for one in answer["reasons"])
+    return f"{answer['decision']}, score {answer['score']:.4f}" + (reasons and f" ({reasons})")
 
 
 def _labelled_as_fraud(labels: Path) -> str:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import indent
-from typing import IO, Any
 
 from tests.cluster import ClusterError
 
@@ -67,8 +66,8 @@ class Shell:
     def feed(self, command: str, file: Path) -> None:
         """Print a command line that reads a file, run it, and print what it says."""
         out(f"  $ {command} < {file.name}")
-        with file.open("rb") as stream:
-            out(indent(self.run(*shlex.split(command), stdin=stream).rstrip(), "    "))
+        said = self.run(*shlex.split(command), input=file.read_bytes())
+        out(indent(said.rstrip(), "    "))
 
     def look(self, command: str, *, only: Callable[[str], str] = str) -> None:
         """Run a quick command line and print it with what it says, or a part of that, in one."""
@@ -79,17 +78,16 @@ class Shell:
         self,
         *command: str,
         also: Mapping[str, str] | None = None,
-        input: str | None = None,
-        stdin: IO[bytes] | None = None,
+        input: str | bytes | None = None,
     ) -> str:
         """Run a command and return its output."""
-        given: dict[str, Any] = {"stdin": stdin} if stdin is not None else {"input": input}
+        environment = {**self.environment, **(also or {})}
+        given = input.encode() if isinstance(input, str) else input
         result = subprocess.run(
-            command,
-            capture_output=True, text=True, check=False,
-            env={**self.environment, **(also or {})}, **given,
-        )  # fmt: skip
+            command, capture_output=True, check=False, env=environment, input=given
+        )
+        said = result.stdout.decode(errors="replace")
         if result.returncode != 0:
-            told = (result.stdout + result.stderr).strip()[-3000:]
+            told = (said + result.stderr.decode(errors="replace")).strip()[-3000:]
             raise ClusterError(f"{shlex.join(command)}\nended with {result.returncode}:\n{told}")
-        return str(result.stdout)
+        return said
