@@ -24,6 +24,8 @@ LIMIT = 1 << 30
 
 _OF = {
     "features_ttl": "redis",
+    "redis_timeout": "redis",
+    "history_timeout": "redis",
     "history_connections": "redis",
     "lookup_connections": "postgres",
     "records_limit": "records",
@@ -64,6 +66,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="how long an entity that is not seen stays in Redis (default: 3600)",
     )
+    for store, seconds, what in (("redis", 0.005, "Redis"), ("history", 0.02, "Postgres")):
+        add(
+            f"--{store}-timeout",
+            type=values.seconds,
+            metavar="SECONDS",
+            help=f"how long an answer waits for {what} before it does without"
+            f" (default: {seconds:g})",
+        )
     add(
         "--history-connections",
         type=values.count,
@@ -157,8 +167,9 @@ def contradiction(options: argparse.Namespace) -> str:
             return f"{_flag(name)} says nothing without {_flag(needed)}: give that too"
     if options.subject is not None and options.records is None and options.postgres is None:
         return "--subject says nothing without --records or --postgres: give one of them"
-    if options.history_connections is not None and options.postgres is None:
-        return "--history-connections says nothing without --postgres: give that too"
+    for name in ("history_connections", "history_timeout"):
+        if getattr(options, name) is not None and options.postgres is None:
+            return f"{_flag(name)} says nothing without --postgres: give that too"
     if options.lists and options.postgres is None:
         return "--lists are kept in Postgres: give --postgres too"
     if options.lists and options.lookup_connections == 0:
@@ -216,6 +227,8 @@ def store_settings(options: argparse.Namespace) -> StoreSettings:
         redis=options.redis,
         postgres=options.postgres,
         features_ttl=_or(options.features_ttl, 3600.0),
+        redis_timeout=_or(options.redis_timeout, 0.005),
+        history_timeout=_or(options.history_timeout, 0.02),
         history_connections=_or(options.history_connections, 2),
         lookup_connections=_or(options.lookup_connections, 1),
         subject=options.subject or "customer",

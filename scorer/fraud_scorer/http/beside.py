@@ -90,7 +90,7 @@ async def beside(settings: Settings, metrics: Metrics, waiting: Waiting) -> Asyn
             stack.push_async_callback(history.aclose)
         claims = kept = None
         if stores.redis is not None:
-            redis = await _redis(stores.redis)
+            redis = await _redis(stores.redis, stores.redis_timeout)
             stack.push_async_callback(redis.aclose)
             claims = Claims(redis, stores.detector)
             stack.callback(claims.close)
@@ -155,9 +155,9 @@ def _history(settings: StoreSettings) -> PostgresHistory | None:
     )
 
 
-async def _redis(folder: Path) -> RedisClient:
+async def _redis(folder: Path, deadline: float) -> RedisClient:
     """Redis, looked for, and waited for, but not for long: it may come later."""
-    client = RedisClient(partial(mounted, folder))
+    client = RedisClient(partial(mounted, folder), deadline)
     client.start()
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(client.breaker.wait_closed(), _PAUSE)
@@ -170,7 +170,9 @@ def _kept(settings: StoreSettings, redis: RedisClient, history: History | None) 
     from fraud_scorer.pipeline.kept import KeptFeatures
 
     prefix = f"features:{settings.detector}" if settings.detector else "features"
-    chosen = FeatureSettings(prefix=prefix, ttl=settings.features_ttl)
+    chosen = FeatureSettings(
+        prefix=prefix, ttl=settings.features_ttl, history_deadline=settings.history_timeout
+    )
 
     def make(layout: Layout) -> OnlineFeatures:
         return OnlineFeatures(layout, redis, history, chosen)

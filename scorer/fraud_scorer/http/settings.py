@@ -13,13 +13,15 @@ from fraud_scorer.ledger.writer import Recording
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
     """The stores beside the model. `redis` and `postgres` are the folders of mounted Secrets, read
-    anew at each connection; None: there is none. `subject` is the kind of entity that is a
+    anew at each connection; None: there is none. Times are seconds. `subject` is the kind of entity that is a
     person. `archive` is the file that says where old records are, `seal_key` that of its seals."""
 
     detector: str = ""
     redis: Path | None = None
     postgres: Path | None = None
     features_ttl: float = 3600.0
+    redis_timeout: float = 0.005
+    history_timeout: float = 0.020
     history_connections: int = 2
     lookup_connections: int = 1
     subject: str = "customer"

@@ -22,6 +22,8 @@ from tests.unit.scorer.process import Process, command, serving
 
 Rows = psycopg.Connection[tuple[Any, ...]]
 PATIENCE = 60.0
+PATIENT = ("--redis-timeout=1", "--history-timeout=1")
+"""So that a busy machine is not taken for a store that is away."""
 
 
 def body(number: int, customer: str = "c-1", **changes: object) -> dict[str, object]:
@@ -75,7 +77,9 @@ class Scorer:
 
 @contextmanager
 def scorer(version: Path, *arguments: str | Path) -> Iterator[Scorer]:
-    with serving(version, "--drain=0", "--detector=cards", *arguments) as process:
+    has_postgres = any(str(one).startswith("--postgres") for one in arguments)
+    patient = PATIENT if has_postgres else PATIENT[:1]
+    with serving(version, "--drain=0", "--detector=cards", *patient, *arguments) as process:
         running = Scorer(process)
         # Whatever happened before Redis began may be a repetition, so let it begin.
         running.score(-1, entities={"customer": "nobody"})

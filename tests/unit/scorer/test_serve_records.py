@@ -26,6 +26,8 @@ RECORDS = ("--records=spool", "--postgres=secret")
     [
         (["--features-ttl=60"], "--redis"),
         (["--history-connections=1", "--redis=r"], "--postgres"),
+        (["--history-timeout=1", "--redis=r"], "--postgres"),
+        (["--redis-timeout=1"], "--redis"),
         (["--lookup-connections=1"], "--postgres"),
         (["--records=spool"], "--postgres"),
         (["--durability=Async"], "--records"),
