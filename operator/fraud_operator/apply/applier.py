@@ -37,7 +37,6 @@ _NEVER = "1"
 is a conflict: so in one request it is made, or found to be there and left alone."""
 _PRECONDITIONS = {"uid": "uid", "resource_version": "resourceVersion"}
 _NAMED_FIELDS = 3
-_REMEMBER_SECONDS = 30.0
 _BEING_REPLACED = "BeingReplaced"
 _REMADE = (
     "somebody deleted {what}; made anew, with other values: what knew the old ones, such as a"
@@ -102,7 +101,7 @@ class Applier:
     ) -> None:
         """`made_secret` is given each Secret that was made: the view keeps none."""
         self._kube = kube
-        self._clock = clock
+        self._secrets = secrets.KeptSecrets(kube, clock)
         self._made_secret = made_secret
         self._store = store
         self._contention = contention
@@ -110,10 +109,6 @@ class Applier:
         self._had: dict[Key, tuple[str, frozenset[ChildKey]]] = {}
         """Per detector, with its uid. In memory only: what is deleted while no operator runs comes
         back all the same, and nobody says that it was gone."""
-
-        self._settled: dict[tuple[str, str], tuple[tuple[str, str], float]] = {}
-        """Secrets with values of their own, by namespace and name: of which detector and manifest
-        they were found to be, and until when that is believed."""
 
     async def apply(
         self,
@@ -153,8 +148,7 @@ class Applier:
         """The detector is gone."""
         self._contention.forget(key)
         _, had = self._had.pop(key, ("", frozenset()))
-        for _, name in had:
-            self._settled.pop((key.namespace, name), None)
+        self._secrets.forget(key.namespace, {name for _, name in had})
 
     async def _one(
         self, run: _Run, desired: Desired, broken: set[str], *, persisted: bool
@@ -205,15 +199,11 @@ class Applier:
         return await self._bring_back(run, desired, manifest, live, result)
 
     async def _settle_secret(self, run: _Run, desired: Desired, result: ChildResult) -> ChildResult:
-        """A Secret with values of its own, which may be there from a detector before: made, or
-        taken back; whose it is, and that no key is missing. It is not watched, so it is read, and
-        that it was as it should is remembered for a while."""
-        meta = desired.manifest["metadata"]
-        place, plan = (meta["namespace"], meta["name"]), (run.uid, _digest(desired.manifest))
-        known, until = self._settled.get(place, (("", ""), 0.0))
-        if known == plan and self._clock() < until:
+        """A Secret with values of its own, which may be there from a detector before."""
+        if self._secrets.are_settled(desired, run.uid):
             return result
-        live = await self._kube.get(kind_of(desired.manifest), *place)
+        meta = desired.manifest["metadata"]
+        live = await self._kube.get(kind_of(desired.manifest), meta["namespace"], meta["name"])
         if live is None:
             await self._make(desired, desired.manifest)
             if (result.kind, result.name) in run.had:
@@ -221,15 +211,8 @@ class Applier:
             return replace(result, outcome="Applied")
         if (not_ours := _not_ours(run, desired, live, result)) is not None:
             return not_ours
-        patch = secrets.standing_of(live, desired.manifest)
-        if lacking := secrets.made_up(desired.generated, live.get("data") or {}):
-            patch["data"] = lacking
-        if patch:
-            uid = live["metadata"]["uid"]
-            await self._kube.merge(kind_of(live), *place, patch, uid=uid)
-            return replace(result, outcome="Applied")
-        self._settled[place] = (plan, self._clock() + _REMEMBER_SECONDS)
-        return result
+        changed = await self._secrets.bring_up(desired, live, run.uid)
+        return replace(result, outcome="Applied") if changed else result
 
     async def _replace(self, live: Manifested, result: ChildResult) -> ChildResult:
         """Delete it without its pods. That it is gone is an event, upon which it is made anew."""

@@ -7,7 +7,7 @@ labels. What is in it stays as it is: there may be data that is guarded by it.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from secrets import token_urlsafe
 from typing import Any
@@ -22,9 +22,48 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from fraud_operator.plan.generated import PublicKey, Random, SigningKey, Value, WithDigest
-from fraud_operator.plan.types import Manifested
+from fraud_operator.plan.types import Desired, Manifested
+from fraud_operator.runtime.kinds import SECRET
+from fraud_operator.runtime.kube import Kube
+from fraud_scorer.artifact.digest import canonical_json, sha256_hex
 
 _RANDOM_BYTES = 32
+_REMEMBER_SECONDS = 30.0
+
+
+class KeptSecrets:
+    """Brings those up that are there. They are not watched, so each is read, and that it was as it
+    should be is remembered for a while."""
+
+    def __init__(self, kube: Kube, clock: Callable[[], float]) -> None:
+        self._kube = kube
+        self._clock = clock
+        self._settled: dict[tuple[str, str], tuple[tuple[str, str], float]] = {}
+        """By namespace and name: of which detector and manifest it was, and until when that is
+        believed."""
+
+    def are_settled(self, desired: Desired, uid: str) -> bool:
+        """Whether there is nothing to be looked at again."""
+        known, until = self._settled.get(_place(desired), (("", ""), 0.0))
+        return known == _plan(desired, uid) and self._clock() < until
+
+    async def bring_up(self, desired: Desired, live: Manifested, uid: str) -> bool:
+        """Give `live` back to the detector of that `uid`, with the keys that it lacks; whether
+        anything had to be written. Raises ApiError."""
+        patch = standing_of(live, desired.manifest)
+        if lacking := made_up(desired.generated, live.get("data") or {}):
+            patch["data"] = lacking
+        if not patch:
+            remembered = self._clock() + _REMEMBER_SECONDS
+            self._settled[_place(desired)] = (_plan(desired, uid), remembered)
+            return False
+        await self._kube.merge(SECRET, *_place(desired), patch, uid=live["metadata"]["uid"])
+        return True
+
+    def forget(self, namespace: str, names: Iterable[str]) -> None:
+        """Their detector is gone."""
+        for name in names:
+            self._settled.pop((namespace, name), None)
 
 
 def made_up(values: Mapping[str, Value], there: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -60,6 +99,15 @@ _OURS = {
     "app.kubernetes.io/managed-by",
     "fraudops.io/detector",
 }
+
+
+def _place(desired: Desired) -> tuple[str, str]:
+    meta = desired.manifest["metadata"]
+    return meta["namespace"], meta["name"]
+
+
+def _plan(desired: Desired, uid: str) -> tuple[str, str]:
+    return uid, sha256_hex(canonical_json(desired.manifest))
 
 
 def _made_up(value: Value, known: Mapping[str, str]) -> str:
