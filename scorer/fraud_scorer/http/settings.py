@@ -12,10 +12,10 @@ from fraud_scorer.ledger.writer import Recording
 
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
-    """The stores beside the model, times in seconds. `redis` and `postgres` are the folders of mounted
-    Secrets, read anew at each connection; None: there is none. `subject` is the kind of entity
-    that is a person. `archive` is the file that says where old records are, `seal_key` that of its
-    seals."""
+    """The stores beside the model; times are seconds. `redis` and `postgres` are the folders of
+    mounted Secrets, read anew at each connection; None: there is none. `subject` is the kind of
+    entity that is a person. `archive` is the file that says where old records are, `seal_key` that
+    of its seals."""
 
     detector: str = ""
     redis: Path | None = None
