@@ -21,8 +21,8 @@ Step = Callable[[World], None]
 _PAUSE_SECONDS = 400.0
 """Between steps: so that putting back what somebody did is never the third time in five minutes,
 which a new process would not know of."""
-_HORIZON_SECONDS = 20.0
-"""More than the backoff after a fourth failure; what is due later is, after the pause. Of a pod
+_HORIZON_SECONDS = 30.0
+"""More than the backoffs of four failures; what is due later is, after the pause. Of a pod
 that stays silent the operator looks every second: that would be most of what it does in a life."""
 
 

@@ -175,8 +175,7 @@ class World:
     image: str = IMAGE
     now: float = 0.0
     horizon: float = 120.0
-    """Seconds that `settle` looks ahead, and from each failure on: backoffs and rechecks come to
-    pass, and nothing else."""
+    """Seconds that `settle` looks ahead: backoffs and rechecks come to pass, and nothing else."""
 
     def __post_init__(self) -> None:
         self.kube.watchers.append(self._deliver)
@@ -234,7 +233,6 @@ class World:
                     again_after = await self.controller.work(key)
                 except Exception:
                     self.queue.failed(key)
-                    end = self.now + self.horizon
                 else:
                     self.queue.done(key, again_after)
                 continue
