@@ -19,7 +19,7 @@ from fraud_scorer.ledger import acts, files
 from fraud_scorer.ledger.database import Connection
 from fraud_scorer.ledger.entries import Acted
 from fraud_scorer.ledger.files import Fields, WrongLine
-from fraud_scorer.ledger.rows import text
+from fraud_scorer.ledger.rows import moment, text
 
 ACTION = "attributes"
 
@@ -93,7 +93,8 @@ def _from_csv(fields: Fields) -> Fields:
 
 def _line(one: Attribute) -> str:
     value = msgspec.json.encode(_stored(one.value)).decode()
-    fields = (one.entity_kind, one.entity_id, one.name, value, one.observed_at.isoformat())
+    at = moment(one.observed_at).isoformat()
+    fields = (one.entity_kind, one.entity_id, one.name, value, at)
     return "\t".join(text(field) for field in fields) + "\n"
 
 

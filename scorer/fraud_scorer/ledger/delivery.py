@@ -33,7 +33,8 @@ _SENT_TOGETHER = 64
 
 
 class ChainConflict(Exception):
-    """What is to be delivered is not what was delivered before it: one of them was changed."""
+    """What is to be delivered is not what was delivered before it, as one of them was changed; or
+    is nothing that Postgres can hold. Trying again does not help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +70,18 @@ def deliver(
     raises; nothing was delivered then.
     """
     try:
+        try:
+            return _deliver(connection, stretches, subject_kind)
+        except psycopg.errors.CheckViolation as error:
+            if "no partition" not in str(error):
+                raise
+        partitions.make(connection, _months(stretches))
         return _deliver(connection, stretches, subject_kind)
-    except psycopg.errors.CheckViolation as error:
-        if "no partition" not in str(error):
-            raise
-    partitions.make(connection, _months(stretches))
-    return _deliver(connection, stretches, subject_kind)
+    except psycopg.DataError as error:
+        names = ", ".join(str(one.chain) for one in stretches)
+        raise ChainConflict(
+            f"chain {names}: Postgres cannot hold what an entry says ({str(error).splitlines()[0]})"
+        ) from None
 
 
 def delivered(connection: Connection, chains: Iterable[UUID]) -> dict[UUID, Delivered]:

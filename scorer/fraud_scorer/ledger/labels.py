@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 from fraud_scorer.ledger import files
 from fraud_scorer.ledger.database import Connection
 from fraud_scorer.ledger.files import WrongLine
-from fraud_scorer.ledger.rows import column, text
+from fraud_scorer.ledger.rows import column, moment, text
 
 _ARRIVING = "CREATE TEMPORARY TABLE arriving_labels (LIKE labels INCLUDING DEFAULTS) ON COMMIT DROP"
 _COPY = (
@@ -102,7 +102,7 @@ def read(path: Path, now: datetime) -> Iterator[Label]:
 
 def _line(one: Label, by: str) -> str:
     fields = (
-        one.transaction_id, one.label, one.event_time.isoformat(), one.observed_at.isoformat(),
-        one.source, by,
+        one.transaction_id, one.label, moment(one.event_time).isoformat(),
+        moment(one.observed_at).isoformat(), one.source, by,
     )  # fmt: skip
     return "\t".join(text(field) for field in fields) + "\n"

@@ -18,7 +18,7 @@ from fraud_scorer.ledger.database import Connection
 from fraud_scorer.ledger.delivery import digest_of
 from fraud_scorer.ledger.entries import Acted
 from fraud_scorer.ledger.lookups import MOST, log
-from fraud_scorer.ledger.rows import column
+from fraud_scorer.ledger.rows import column, moment
 
 _SAYING = 0x6C697374
 """Whoever adds words holds this advisory lock, so that their numbers come in the order of commits.
@@ -96,8 +96,8 @@ def say(connection: Connection, words: Sequence[Word], *, by: str, software: str
                 "INSERT INTO list_entries"
                 " (list, action, entity_kind, entity_id, expires_at, reason, said_by)"
                 " VALUES (%s, %s, %s, %s, %s, %s, %s)",
-                [one.list, one.action, one.kind, column(one.id), one.expires_at,
-                 column(one.reason), column(by)],
+                [one.list, one.action, one.kind, column(one.id),
+                 one.expires_at and moment(one.expires_at), column(one.reason), column(by)],
             )  # fmt: skip
         acts.record(connection, *(_act(one, by) for one in words), software=software)
     return Taken(len(words) - removed, removed, not_listed)

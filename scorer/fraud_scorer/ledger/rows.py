@@ -1,14 +1,15 @@
 """From links of a chain to rows of tables, as the text that COPY takes.
 
 Ids come from callers and may hold anything that JSON can: what Postgres' text cannot (NUL) is
-replaced, in the columns only; the entry itself is kept byte by byte.
+replaced, in the columns only; the entry itself is kept byte by byte. The same holds for times: RFC
+3339 has offsets that Postgres does not read, so columns have them in UTC.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
@@ -37,6 +38,7 @@ PREDICTIONS = (
 _SPECIAL = re.compile(r"[\\\t\n\r\x00]")
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\x00": "\ufffd"}
 _NULL = "\\N"
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 class Rows:
@@ -82,7 +84,7 @@ class Rows:
         else:
             user = text(subject.removeprefix(f"{self._kind}=")) if subject else _NULL
             known = (
-                f"{user}\t{personal.event_time.isoformat()}\t{personal.amount_minor}"
+                f"{user}\t{moment(personal.event_time).isoformat()}\t{personal.amount_minor}"
                 f"\t{text(personal.currency)}\t{text(_json(personal.entities))}\t{text(data)}"
                 f"\t\\\\x{salt.hex()}"
             )
@@ -99,6 +101,15 @@ def text(value: str) -> str:
 def column(value: str) -> str:
     """How a text that a caller chose stands in a column."""
     return value.replace("\x00", "\ufffd")
+
+
+def moment(time: datetime) -> datetime:
+    """How a time that a caller chose stands in a column: in UTC. The hours by which an offset moves
+    one out of the years 1 to 9999 are cut off, as nobody could read it from there."""
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        return _FIRST if time.year == 1 else _LAST
 
 
 def drawn(entry: Answered | Shadowed, prediction: Prediction) -> tuple[str | None, float | None]:

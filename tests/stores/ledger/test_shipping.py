@@ -58,6 +58,42 @@ def test_everything_is_there_once(spool: Spool, ledger: Database, connection: Co
     assert spool.chains() == []
 
 
+def test_times_with_any_offset_arrive(
+    spool: Spool, ledger: Database, connection: Connection
+) -> None:
+    """RFC 3339 has offsets that Postgres does not read, and times that UTC has no year for."""
+    times = [
+        f"{time}{offset}"
+        for time in ("0001-01-01T00:00:00", "2026-01-05T10:00:00", "9999-12-31T23:59:59")
+        for offset in ("-23:59", "-14:00", "+00:00", "+14:00", "+16:00", "+23:59")
+    ]
+    one = writer(spool)
+    for number, time in enumerate(times):
+        happened = datetime.fromisoformat(time)
+        one.record(answered(number), personal(number, "c-1", event_time=happened))
+    one.close()
+    ship(spool, ledger)
+    found = dict(connection.execute('SELECT transaction_id, "timestamp" FROM transactions'))
+    assert (min(found.values()).year, max(found.values()).year) == (1, 9999)
+    assert times[11] == "2026-01-05T10:00:00+23:59"
+    assert found["tx-11"] == datetime.fromisoformat(times[11])
+    assert verify(ledger, None, None).clean
+
+
+def test_a_chain_that_postgres_cannot_hold_is_left_and_others_go_on(
+    spool: Spool, ledger: Database, connection: Connection
+) -> None:
+    odd, plain = writer(spool), writer(spool)
+    odd.record(answered(1), personal(1, amount_minor=2**64))
+    write(plain, range(2, 12))
+    for one in (odd, plain):
+        one.close()
+    at_work = shipper(spool, ledger)
+    steps_until(at_work, "ten arrive", lambda: count(connection, "transactions") == 10)
+    steps_until(at_work, "nothing else is left", lambda: len(spool.chains()) == 1)
+    assert at_work.session.away_since is None
+
+
 def test_what_a_row_says(spool: Spool, ledger: Database, connection: Connection) -> None:
     one = writer(spool)
     entry = answered(10)

@@ -23,7 +23,7 @@ from fraud_scorer.ledger.entries import (
     commitment,
     decode_personal,
 )
-from fraud_scorer.ledger.rows import column, drawn
+from fraud_scorer.ledger.rows import column, drawn, moment
 
 Row = tuple[Any, ...]
 Key = tuple[UUID, int]
@@ -155,7 +155,7 @@ def _as_committed(entry: Answered, known: list[Any], personal: Any, salt: Any) -
     user_id, *rest = known
     entities = {kind: column(who) for kind, who in said.entities.items()}
     return (user_id is None or user_id in entities.values()) and rest == [
-        said.event_time, said.amount_minor, column(said.currency), entities,
+        moment(said.event_time), said.amount_minor, column(said.currency), entities,
     ]  # fmt: skip
 
 
