@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -147,8 +148,22 @@ class Pipeline:
     def _ask(self, context: Context, request: ScoreRequest, version: str = "") -> Asking:
         """Begin an answer that waits for something."""
         asking = Asking(self._stages, self._scored, context, request, version)
-        asking.begin(needs_kept=self._needs_kept)
+        asking.begin(needs_kept=self._needs_kept and self._fits(request))
         return asking
+
+    def _fits(self, request: ScoreRequest) -> bool:
+        """Whether it can be answered at all: what is refused must not count in any history, nor
+        give its features to whoever sends it anew, put right."""
+        if self._active is None:
+            return self._parts.when_unavailable is not None
+        scorers = [self._active]
+        if self._trial is not None and self._trial.share is not None:
+            scorers.append(self._trial.candidate)
+        for one in scorers:
+            with suppress(Problem):
+                features(request, one.model)
+                return True
+        return False
 
     def _scored(
         self, context: Context, request: ScoreRequest, known: Known, version: str

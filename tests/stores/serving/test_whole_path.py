@@ -179,6 +179,27 @@ def test_a_transaction_is_answered_once(
     assert recorded(connection) == 4  # with the one before all
 
 
+def test_what_is_refused_counts_for_nobody(
+    version: Path, redis_secret: Path, postgres_secret: Path
+) -> None:
+    with scorer(version, f"--redis={redis_secret}", f"--postgres={postgres_secret}") as running:
+        scores = [running.score(number).json()["score"] for number in range(3)]
+        for number in range(10, 15):
+            assert running.score(number, features={"a": "text"}).status_code == 422
+        items = [body(number, features={}) for number in range(20, 25)]
+        refused = running.client.post("/v1/score/batch", json=items).json()
+        assert [one["status"] for one in refused] == [422] * 5
+        # Sent anew, and about another customer: with that one's features, not the former's.
+        assert running.score(10, entities={"customer": "c-2"}).json()["score"] == scores[0]
+        answer = running.score(3).json()
+        assert answer["degraded"] == []
+        assert answer["score"] > scores[2]
+        assert running.score(4, entities={"customer": "c-2"}).json()["score"] == scores[1]
+        # c-1 had three before it, as no refused one counts.
+        assert running.score(30, entities={"customer": "c-2"}).json()["score"] == scores[2]
+        assert running.score(31, entities={"customer": "c-2"}).json()["score"] == answer["score"]
+
+
 def test_another_pod_gives_the_answer_of_one_that_has_ended(
     version: Path, redis_secret: Path
 ) -> None:
