@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import mmap
 import os
+import struct
+import sys
 import threading
 import time
 from collections import deque
@@ -28,6 +30,7 @@ from fraud_scorer.ledger.segment import (
 )
 from fraud_scorer.ledger.spool import Spool, SpoolFull, sync_folder
 
+_AT_ONCE = struct.Struct("@Q")
 _PATIENCE = 0.25
 """Seconds until a full spool is looked at again."""
 
@@ -59,7 +62,9 @@ class WritableSegment:
         if end > self._size:
             return False
         self._memory[at + SIZES.size : end] = b"".join((digest, body, beside))
-        SIZES.pack_into(self._memory, at, len(body), len(beside))
+        # Both in one store of eight aligned bytes: whoever reads meanwhile sees neither or both.
+        sizes = int.from_bytes(SIZES.pack(len(body), len(beside)), sys.byteorder)
+        _AT_ONCE.pack_into(self._memory, at, sizes)
         self.at = end + -end % PADDED_TO
         return True
 

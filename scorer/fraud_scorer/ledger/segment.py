@@ -26,6 +26,8 @@ HEADER_BYTES = _HEADER.size
 SIZES = struct.Struct("<II")
 BEFORE_BODY = SIZES.size + HASH_BYTES
 PADDED_TO = 8
+_COMMITS = b'"personal":"'
+"""Only an entry that commits to something has these bytes: in a string of JSON they are escaped."""
 
 OPEN, CLOSED = ".open", ".seg"
 """Suffixes of a segment that is being written, and of one that is complete and cut to length."""
@@ -100,11 +102,14 @@ def scan(data: bytes, sequence: int, previous: bytes, *, complete: bool) -> Scan
         body = data[body_at:beside_at]
         beside = data[beside_at:after]
         digest = link(previous, body)
-        if digest != data[at + SIZES.size : body_at] or (
-            beside and commitment(beside).encode() not in body
-        ):
+        if digest != data[at + SIZES.size : body_at] or not _is_committed(body, beside):
             return Scan(links, at, torn=True)
         links.append(Link(sequence, body, beside, digest))
         sequence, previous = sequence + 1, digest
         at = after + -after % PADDED_TO
     return Scan(links, min(at, end), torn=False)
+
+
+def _is_committed(body: bytes, beside: bytes) -> bool:
+    """Whether an entry has beside it what it commits to, and nothing where it does not."""
+    return commitment(beside).encode() in body if beside else _COMMITS not in body

@@ -293,6 +293,27 @@ class TestTorn:
         assert len(found.links) == 1
         assert found.torn
 
+    def test_an_entry_is_not_there_before_what_is_beside_it(self, spool: Spool) -> None:
+        one = writer(spool)
+        write(one, range(2))
+        segment, at = one._segment, one._segment.at
+        write(one, range(2, 3))
+        assert at % 8 == 0  # so that both sizes are one store
+        with segment.path.open("r+b") as file:
+            file.seek(at + 4)
+            size = file.read(4)
+            file.seek(at + 4)
+            file.write(bytes(4))
+            file.flush()
+            assert transactions(read_all(spool, one)) == ["tx-0", "tx-1"]
+            file.seek(at + 4)
+            file.write(size)
+            file.flush()
+            links = read_all(spool, one)
+        assert transactions(links) == ["tx-0", "tx-1", "tx-2"]
+        assert all(each.beside for each in links[1:])
+        one.close()
+
     def test_a_dead_writer_s_segment_is_cut_after_its_last_whole_entry(self, spool: Spool) -> None:
         one = writer(spool)
         write(one, range(10))
