@@ -188,6 +188,11 @@ def _contradiction_of_records(options: argparse.Namespace) -> str:
         return f"--archive {options.archive} is no file: give one that has the location as JSON"
     if (options.archive is None) != (options.seal_key is None):
         return "--archive and --seal-key go together: give both, or neither"
+    if options.archive_retention is not None:
+        try:
+            values.changing_days(options.archive_retention)
+        except (OSError, argparse.ArgumentTypeError) as error:
+            return f"--archive-retention: {error}; give a period, or a file that holds one"
     least = 2 * options.processes * Recording().segment_bytes
     limit = options.records_limit or LIMIT
     if limit < least:

@@ -102,8 +102,9 @@ def changing_days(text: str) -> Callable[[], timedelta]:
 
 
 def days_or_file(text: str) -> str:
-    """The same for another process, as it was given."""
-    changing_days(text)
+    """The same as it was given: what has a slash in it is a file, which may still come."""
+    if "/" not in text:
+        days(text)
     return text
 
 

@@ -41,6 +41,10 @@ RECORDS = ("--records=spool", "--postgres=secret")
         ([*RECORDS, "--archive-retention=7y"], "--archive"),
         ([*RECORDS, "--archive=nothing", "--seal-key=k"], "is no file"),
         ([*RECORDS, f"--archive={__file__}"], "--seal-key"),
+        (
+            [*RECORDS, f"--archive={__file__}", "--seal-key=k", "--archive-retention=no/file"],
+            "--archive-retention: 'no/file' is not like 90d or 7y",
+        ),
         ([*RECORDS, "--records-limit=16Mi", "--processes=2"], "too small"),
         (["--subject=customer"], "--records"),
         (["--lists"], "--postgres"),

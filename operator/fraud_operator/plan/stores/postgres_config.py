@@ -81,7 +81,7 @@ def _log(storage: int) -> dict[str, str | int]:
         "max_wal_size": f"'{wal}MB'",
         "min_wal_size": f"'{max(80, wal // 4)}MB'",
         "max_slot_wal_keep_size": f"'{wal}MB'",
-        "wal_compression": "on",
+        "wal_compression": "lz4",
         "checkpoint_timeout": "'15min'",
         "checkpoint_completion_target": "0.9",
     }
