@@ -144,7 +144,7 @@ def _down(what: str, name: str, state: StoreState, was: Mapping[str, Any] | None
     answers = "Transactions are answered meanwhile, as far as they were before."
     if state.why:
         return Finding("False", f"{what}Stuck", f"{what} is not ready: {state.why}. {answers}")
-    if was is not None and was.get("status") in ("True", "False"):
+    if was is not None and (was["status"] == "True" or was["reason"] == f"{what}Down"):
         return Finding("False", f"{what}Down", f"{what} takes no connections. {answers}")
     return Finding(
         "Unknown",

@@ -14,7 +14,7 @@ from fraud_operator.plan.stores.postgres import Growth
 from fraud_operator.plan.stores.resolved import Stores, store_objects, stores
 from fraud_operator.plan.stores.retention import retention
 from fraud_operator.plan.stores.schema import RETRY_SECONDS, Schema, entity_kinds, schema
-from fraud_operator.plan.stores.state import store_state
+from fraud_operator.plan.stores.state import still_binding, store_state
 from fraud_operator.plan.types import ChildKey, Desired, Inputs
 
 PATIENCE_SECONDS = 600.0
@@ -44,11 +44,15 @@ class PlannedStores:
     @property
     def requeue_after(self) -> float | None:
         """Seconds until time alone changes something."""
-        if self.schema is None or self.schema.is_up_to_date:
-            return None
-        waits = [] if self.deployed or self._patience <= 0 else [self._patience]
-        if self.schema.state == "Failed":
-            waits.append(RETRY_SECONDS)
+        waits = []
+        if self.schema is not None and not self.schema.is_up_to_date:
+            if not self.deployed and self._patience > 0:
+                waits.append(self._patience)
+            if self.schema.state == "Failed":
+                waits.append(RETRY_SECONDS)
+        managed = self.stores.postgres
+        if managed is not None and (binding := still_binding(managed.workload, self.inputs)):
+            waits.append(binding)
         return min(waits, default=None)
 
     @property

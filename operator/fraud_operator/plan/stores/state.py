@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from fraud_operator.api import quantities
 from fraud_operator.plan.stores.names import claim_name
 from fraud_operator.plan.stores.workload import Workload
 from fraud_operator.plan.trouble import trouble
 from fraud_operator.plan.types import Inputs, Manifested
+
+BINDING_SECONDS = 60.0
+"""Within which a new claim gets its volume where all is well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,19 @@ def store_state(workload: Workload, pods: Sequence[Manifested], inputs: Inputs) 
     noticed = status.get("observedGeneration", 0) >= there["metadata"].get("generation", 1)
     if noticed and status.get("readyReplicas", 0) >= 1:
         return StoreState(made=True, ready=True, why="")
+    if still_binding(workload, inputs) > 0:
+        return StoreState(made=True, ready=False, why="")
     return StoreState(made=True, ready=False, why=_pending(workload, inputs) or trouble(pods))
+
+
+def still_binding(workload: Workload, inputs: Inputs) -> float:
+    """For how many seconds more a claim without a volume, and a pod that waits for it, are no
+    trouble; 0 where there is none, or it takes too long."""
+    claim = _claim(workload, inputs)
+    if not _is_pending(claim) or "creationTimestamp" not in claim["metadata"]:
+        return 0.0
+    created = datetime.fromisoformat(claim["metadata"]["creationTimestamp"])
+    return max(0.0, BINDING_SECONDS - (inputs.now - created).total_seconds())
 
 
 def capacity(workload: Workload, inputs: Inputs) -> str:
@@ -57,7 +73,7 @@ def growing(workload: Workload, inputs: Inputs) -> str:
 
 def _pending(workload: Workload, inputs: Inputs) -> str:
     claim = _claim(workload, inputs)
-    if claim.get("status", {}).get("phase") != "Pending":
+    if not _is_pending(claim):
         return ""
     class_ = claim["spec"].get("storageClassName")
     of = f"storage class {class_}" if class_ else "no storage class (the cluster has no default)"
@@ -65,6 +81,10 @@ def _pending(workload: Workload, inputs: Inputs) -> str:
         f"claim {claim['metadata']['name']} has no volume yet, of {of}: see its Events, and set"
         " spec.postgres.managed.storageClass to a class that there is"
     )
+
+
+def _is_pending(claim: Manifested) -> bool:
+    return bool(claim.get("status", {}).get("phase") == "Pending")
 
 
 def _claim(workload: Workload, inputs: Inputs) -> Manifested:

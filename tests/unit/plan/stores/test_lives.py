@@ -10,6 +10,7 @@ from fraud_operator.api.status import FraudDetectorStatus
 from fraud_operator.plan.detector import plan
 from fraud_operator.plan.stores.planned import PATIENCE_SECONDS
 from fraud_operator.plan.stores.schema import RETRY_SECONDS
+from fraud_operator.plan.stores.state import BINDING_SECONDS
 from tests.support.worlds import DEFAULTS, MINIMAL, World
 from tests.unit.plan.stores.conftest import EXTERNAL, FULL, SPEC, settled
 
@@ -400,6 +401,23 @@ def test_a_claim_that_gets_no_volume_is_told_with_its_class():
     world.step()
     message = world.condition("PostgresReady")["message"]
     assert "claim data-card-payments-postgres-0 has no volume yet, of storage class fast" in message
+
+
+def test_a_new_claim_is_given_a_minute_for_its_volume():
+    world = World(spec=dict(FULL), down={POSTGRES[1]})
+    world.settle()
+    world.children[CLAIM]["status"] = {"phase": "Pending"}
+    world.children[CLAIM]["metadata"]["creationTimestamp"] = world.now.isoformat()
+    world.step()
+    assert world.condition("PostgresReady")["reason"] == "PostgresStarting"
+    again = plan(world.inputs()).requeue_after
+    assert again is not None and 0 < again <= BINDING_SECONDS
+    world.now += timedelta(seconds=BINDING_SECONDS)
+    world.step()
+    assert world.condition("PostgresReady")["reason"] == "PostgresStuck"
+    world.children[CLAIM]["status"] = {"phase": "Bound"}
+    world.step()
+    assert world.condition("PostgresReady")["reason"] == "PostgresStarting"
 
 
 def test_without_stores_there_is_nothing_of_them():
