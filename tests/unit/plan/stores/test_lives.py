@@ -411,7 +411,8 @@ def test_a_new_claim_is_given_a_minute_for_its_volume():
     world.step()
     assert world.condition("PostgresReady")["reason"] == "PostgresStarting"
     again = plan(world.inputs()).requeue_after
-    assert again is not None and 0 < again <= BINDING_SECONDS
+    assert again is not None
+    assert 0 < again <= BINDING_SECONDS
     world.now += timedelta(seconds=BINDING_SECONDS)
     world.step()
     assert world.condition("PostgresReady")["reason"] == "PostgresStuck"
