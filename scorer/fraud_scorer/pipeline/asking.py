@@ -55,7 +55,8 @@ class Asking(Pending[bytes]):
         self._context.asked = time.monotonic()
         if stages.claims is not None:
             self._left += 1
-            stages.claims.claim(request.transaction_id, fingerprint(request), self._claimed)
+            mark = fingerprint(request, undated=self._context.undated)
+            stages.claims.claim(request.transaction_id, mark, self._claimed)
         if needs_kept and stages.kept is not None:
             self._left += 1
             stages.kept.ask(request, self._learned)

@@ -25,3 +25,6 @@ class Context:
     """When stores were asked about it; 0 where none is."""
     recorded: Future[None] | None = None
     """What the answer waits for once it is recorded, where there is something."""
+    undated: bool = False
+    """Whether the request said no time of the event, so that it was taken for now: who repeats it
+    says the same, although it is later."""

@@ -6,15 +6,19 @@ is written make no difference.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from hashlib import blake2b
 
 import msgspec
 
 from fraud_scorer.pipeline.envelope import ScoreRequest
 
+_ANY_TIME = datetime.min.replace(tzinfo=UTC)
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
-def fingerprint(request: ScoreRequest) -> bytes:
-    """Of one request."""
+def fingerprint(request: ScoreRequest, *, undated: bool = False) -> bytes:
+    """Of one request; `undated` is one that did not say when it happened."""
+    if undated:
+        request = msgspec.structs.replace(request, event_time=_ANY_TIME)
     return blake2b(_encode(request), digest_size=16).digest()

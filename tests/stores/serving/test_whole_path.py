@@ -22,6 +22,7 @@ from tests.unit.scorer.process import Process, command, serving
 
 Rows = psycopg.Connection[tuple[Any, ...]]
 PATIENCE = 60.0
+INFER = "/v2/models/card-payments/infer"
 PATIENT = ("--redis-timeout=1", "--history-timeout=1")
 """So that a busy machine is not taken for a store that is away."""
 
@@ -173,10 +174,15 @@ def test_a_transaction_is_answered_once(
             "inputs": [{"name": "a", "shape": [1], "datatype": "FP64", "data": [0.5]}],
             "outputs": [{"name": "prediction_id"}],
         }  # fmt: skip
-        inferred = running.client.post("/v2/models/card-payments/infer", json=tensors).json()
+        inferred = running.client.post(INFER, json=tensors).json()
         assert inferred["outputs"][0]["data"] == [first.json()["prediction_id"]]
+        # Without a time it is now, which is no reason to take the same for another.
+        tensors = {"id": "t-undated", "inputs": tensors["inputs"]}
+        answers = [running.client.post(INFER, json=tensors) for _ in range(2)]
+        assert answers[0].status_code == 200
+        assert answers[0].json() == answers[1].json()
         assert running.stop() == 0
-    assert recorded(connection) == 4  # with the one before all
+    assert recorded(connection) == 5  # with the one before all
 
 
 def test_what_is_refused_counts_for_nobody(

@@ -92,7 +92,8 @@ def routes(pipeline: Pipeline, turns: Turns, limits: Limits) -> dict[str, Method
         # All are checked before one is scored: the answer has no place for a row's own problem.
         wanted = transactions(asked, found, datetime.now(UTC))
         checked = [one async for part in turns.slices(check(model, wanted, found)) for one in part]
-        scored = turns.slices(score(request, checked, found))
+        undated = "event_time" not in (asked.parameters or {})
+        scored = turns.slices(score(request, checked, found, undated=undated))
         answers = [await given(*one, found) async for part in scored for one in part]
         return outputs.response(asked, model, answers)
 
@@ -107,12 +108,13 @@ def routes(pipeline: Pipeline, turns: Turns, limits: Limits) -> dict[str, Method
             yield transaction
 
     def score(
-        request: Request, checked: list[ScoreRequest], found: Mapping[str, Column]
+        request: Request, checked: list[ScoreRequest], found: Mapping[str, Column], *, undated: bool
     ) -> Iterator[tuple[int, ScoreAnswer | Pending[bytes]]]:
         version = request.parameters.get("version", "")
         for row, transaction in enumerate(checked):
             try:
                 context = pipeline.admit(request.headers, "infer")
+                context.undated = undated
                 yield row, pipeline.answer_parsed(context, transaction, version=version)
             except Problem as problem:
                 raise relocated(problem, row, found) from None
