@@ -104,6 +104,10 @@ static char *put_answer(char *to, double score, uint64_t began, uint64_t ready, 
     to = put_double(PUT(to, "\",\"score\":"), score);
     to = PUT(to, ",\"decision\":\"");
     to = decision == 2 ? PUT(to, "decline") : decision ? PUT(to, "review") : PUT(to, "approve");
+    to = PUT(to, "\",\"decided_by\":\"");
+    to = decision == 2   ? PUT(to, "threshold.decline")
+         : decision == 1 ? PUT(to, "threshold.review")
+                         : PUT(to, "below_thresholds");
     to = PUT(to, "\",\"reasons\":[],\"model\":");
     to = put(to, g.named, g.named_size);
     to = PUT(to, ",\"feature_age_ms\":null,\"degraded\":[],\"timing_ms\":{\"features\":");
