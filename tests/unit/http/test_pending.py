@@ -4,6 +4,7 @@ same, on both ways."""
 from __future__ import annotations
 
 import json
+import math
 import socket
 import struct
 from collections import deque
@@ -12,6 +13,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from fraud_scorer.http import turns
 from fraud_scorer.http.connection import ConnectionLimits
 from fraud_scorer.pipeline.envelope import ScoreRequest
 from fraud_scorer.pipeline.features import Known
@@ -213,6 +215,13 @@ async def test_nonsense_behind_it_is_answered_after_it(model: LoadedModel, hot: 
         writer.close()
 
 
+@pytest.fixture
+def one_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch has all the time that it needs, also on a machine that is busy."""
+    monkeypatch.setattr(turns, "SLICE_SECONDS", math.inf)
+
+
+@pytest.mark.usefixtures("one_slice")
 async def test_items_of_a_batch_wait_together(model: LoadedModel) -> None:
     wrong = json.dumps({**transaction(), "currency": "eur"}).encode()
     async with waiting(model, True) as (running, held):
@@ -228,6 +237,7 @@ async def test_items_of_a_batch_wait_together(model: LoadedModel) -> None:
         writer.close()
 
 
+@pytest.mark.usefixtures("one_slice")
 async def test_rows_of_the_inference_protocol_wait_together(model: LoadedModel) -> None:
     async with waiting(model, True) as (running, held):
         shown = (await running.client.get("/openapi.json")).json()
