@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verify = actions.add_parser("verify", help="find what was tampered with")
     records.add_archive(verify)
     records.add_public_keys(verify)
+    records.add_subject(verify)
     verify.add_argument("--no-postgres", action="store_true", help="look at the archive only")
     verify.add_argument("--json", action="store_true", help="print the result as JSON")
 
@@ -105,6 +106,7 @@ def _verify(options: argparse.Namespace) -> int:
         None if options.no_postgres else records.database(options, "audit verify"),
         records.archive(options) if options.archive else None,
         verifier_from(options.public_key) if options.archive else None,
+        subject_kind=options.subject,
     )
     if options.json:
         print(msgspec.json.encode(verdict, enc_hook=str).decode())

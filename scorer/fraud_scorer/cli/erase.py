@@ -21,12 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "entity", type=values.entity, metavar="KIND=ID", help="such as customer=c-17"
     )
-    parser.add_argument(
-        "--subject",
-        default="customer",
-        metavar="KIND",
-        help="the kind of entity that a person is, as `ship` was told (default: %(default)s)",
-    )
+    records.add_subject(parser)
     records.add_postgres(parser)
     records.add_principal(parser)
 

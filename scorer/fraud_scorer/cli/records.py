@@ -60,6 +60,16 @@ def add_public_keys(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_subject(parser: argparse.ArgumentParser) -> None:
+    """`--subject`."""
+    parser.add_argument(
+        "--subject",
+        default="customer",
+        metavar="KIND",
+        help="the kind of entity that a person is, as `ship` was told (default: %(default)s)",
+    )
+
+
 def add_principal(parser: argparse.ArgumentParser) -> None:
     """`--by`."""
     parser.add_argument(

@@ -45,13 +45,15 @@ class Hot:
     erased: int = 0
 
 
-def check(connection: Connection, archived: Archived | None, looked: Hot) -> Iterator[Finding]:
+def check(
+    connection: Connection, archived: Archived | None, looked: Hot, *, subject_kind: str
+) -> Iterator[Finding]:
     """Everything that is wrong in Postgres."""
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         heads = _heads(connection)
         since = _since(connection)
-        projections = Projections(connection)
+        projections = Projections(connection, subject_kind)
         seen = set()
         for chain, rows in groupby(_entries(connection), key=itemgetter(0)):
             seen.add(chain)

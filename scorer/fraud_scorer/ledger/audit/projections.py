@@ -35,7 +35,9 @@ _PREDICTIONS, _TRANSACTIONS = "Postgres, predictions", "Postgres, transactions"
 class Projections:
     """What is left of both tables to be compared."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, subject_kind: str) -> None:
+        """`subject_kind`: the kind of entity that `user_id` is."""
+        self._subject_kind = subject_kind
         self.erased = 0
         """Transactions whose person was erased."""
         self._predictions = _Rows(
@@ -82,7 +84,9 @@ class Projections:
             self.erased += 1
             right = right and self._any_erasure
         else:
-            right = right and _as_committed(entry, known, personal, salt)
+            right = right and _as_committed(
+                entry, known, personal, salt, self._subject_kind
+            )
         if not right:
             yield _finding(Kind.CHANGED, _TRANSACTIONS, key, "its row is not what was recorded")
 
@@ -144,7 +148,9 @@ def _compared(where: str, key: Key, expected: list[Row], found: list[Row]) -> It
         yield _finding(Kind.CHANGED, where, key, "a row is not what was recorded")
 
 
-def _as_committed(entry: Answered, known: list[Any], personal: Any, salt: Any) -> bool:
+def _as_committed(
+    entry: Answered, known: list[Any], personal: Any, salt: Any, subject_kind: str
+) -> bool:
     """Whether a row has the data that the entry commits to, in all of its columns."""
     if personal is None or salt is None or commitment(salt + personal.encode()) != entry.personal:
         return False
@@ -152,10 +158,10 @@ def _as_committed(entry: Answered, known: list[Any], personal: Any, salt: Any) -
         said = decode_personal(personal)
     except msgspec.DecodeError:
         return False
-    user_id, *rest = known
     entities = {kind: column(who) for kind, who in said.entities.items()}
-    return (user_id is None or user_id in entities.values()) and rest == [
-        moment(said.event_time), said.amount_minor, column(said.currency), entities,
+    return known == [
+        entities.get(subject_kind), moment(said.event_time), said.amount_minor,
+        column(said.currency), entities,
     ]  # fmt: skip
 
 

@@ -37,7 +37,11 @@ class Verdict:
 
 
 def verify(
-    database: Database | None, archive: Archive | None, verifier: Verifier | None
+    database: Database | None,
+    archive: Archive | None,
+    verifier: Verifier | None,
+    *,
+    subject_kind: str = "customer",
 ) -> Verdict:
     """Read all that is given and compare it. Raises DatabaseError and StoreError.
 
@@ -54,7 +58,9 @@ def verify(
     if database is not None:
         looked = Hot()
         with database.connect() as connection:
-            verdict.findings += in_postgres.check(connection, archived, looked)
+            verdict.findings += in_postgres.check(
+                connection, archived, looked, subject_kind=subject_kind
+            )
         verdict.chains, verdict.entries, verdict.erased = (
             looked.chains, looked.entries, looked.erased,
         )  # fmt: skip
