@@ -84,9 +84,7 @@ class Projections:
             self.erased += 1
             right = right and self._any_erasure
         else:
-            right = right and _as_committed(
-                entry, known, personal, salt, self._subject_kind
-            )
+            right = right and _as_committed(entry, known, personal, salt, self._subject_kind)
         if not right:
             yield _finding(Kind.CHANGED, _TRANSACTIONS, key, "its row is not what was recorded")
 
