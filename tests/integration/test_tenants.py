@@ -169,7 +169,10 @@ def test_memory_does_not_grow_with_what_is_not_ours(
     assert beside - before < MOST_MEGABYTES_MORE
     assert after - before < MOST_MEGABYTES_MORE
     asked = [one for one in audit.entries(installation.user) if one.resource == "secrets"]
-    assert {(one.verb, one.name) for one in asked} == {("get", "model-store")}
+    reads = {(one.verb, one.name) for one in asked}
+    made = {("create", "cards-management"), ("get", "cards-management")}
+    assert ("get", "model-store") in reads
+    assert reads <= {("get", "model-store")} | made
 
 
 def scale(at: Installation, count: int) -> None:
