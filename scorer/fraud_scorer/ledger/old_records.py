@@ -28,7 +28,7 @@ from fraud_scorer.ledger.entries import (
     decode_personal,
 )
 from fraud_scorer.ledger.lookups import Answer, log
-from fraud_scorer.ledger.seals import Verifier
+from fraud_scorer.ledger.seals import Seal, Verifier
 
 DAY = timedelta(days=1)
 
@@ -66,12 +66,11 @@ def search(
     nobody vouches for."""
     found = []
     sought = msgspec.json.encode(transaction_id)  # as it stands in the entry
-    for name in _segments(archive, verifier, around - within, around + within):
-        first = verifier.read(archive.seal(name)).first
+    for name, seal in _segments(archive, verifier, around - within, around + within):
         data = archive.segment(name)
         if sought not in data:
             continue
-        for sequence, line in enumerate(archives.from_lines(data), start=first):
+        for sequence, line in enumerate(archives.from_lines(data), start=seal.first):
             entry = decode(line.body)
             if isinstance(entry, Answered | Shadowed) and entry.transaction_id == transaction_id:
                 answer = Answer(str(name.chain), sequence, entry)
@@ -94,8 +93,8 @@ def unlock(
 
 def _segments(
     archive: Archive, verifier: Verifier, low: datetime, high: datetime
-) -> Iterator[SegmentName]:
-    """Sealed segments with entries of that time."""
+) -> Iterator[tuple[SegmentName, Seal]]:
+    """Sealed segments with entries of that time, and their seals."""
     for chain, names in groupby(archive.sealed(), key=lambda name: name.chain):
         if began_at(chain) > high:
             continue
@@ -104,7 +103,7 @@ def _segments(
             if seal.to_at < low:
                 break
             if seal.from_at <= high:
-                yield name
+                yield name, seal
 
 
 def _locked(archive: Archive, name: SegmentName, sequence: int) -> vault.Locked | None:
