@@ -11,9 +11,7 @@ from uuid import UUID
 from fraud_scorer.ledger import sealing, vault
 from fraud_scorer.ledger.archive import Archive, DamagedFile, SegmentName
 from fraud_scorer.ledger.chain import Link
-from fraud_scorer.ledger.database import Connection
-from fraud_scorer.ledger.delivery import ChainConflict, Stretch, deliver, erasures
-from fraud_scorer.ledger.entries import decode
+from fraud_scorer.ledger.delivery import ChainConflict, Stretch, deliver
 from fraud_scorer.ledger.segment import Header, scan
 from fraud_scorer.ledger.session import Session
 
@@ -65,7 +63,7 @@ class Recovery:
             return False
         if links:
             with self._session.use() as connection:
-                lines = self._locked(connection, links)
+                lines = vault.lock(connection, links, subject_kind=self._kind)
             self._archive.put_personal(name, lines)
         with self._session.use() as connection:
             sealing.mark_sealed(connection, name)
@@ -84,9 +82,3 @@ class Recovery:
             stretch = Stretch(header.chain, header.previous, links)
             state = deliver(connection, [stretch], subject_kind=self._kind)
         return state[header.chain].count > links[-1].sequence
-
-    def _locked(self, connection: Connection, links: list[Link]) -> bytes:
-        since = decode(links[0].body).at
-        return vault.lock(
-            connection, links, subject_kind=self._kind, erased=erasures(connection, since)
-        )

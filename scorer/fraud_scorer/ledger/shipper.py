@@ -24,8 +24,7 @@ from fraud_scorer.ledger import acts, sealing, vault
 from fraud_scorer.ledger.archive import Archive, SegmentName
 from fraud_scorer.ledger.chain import Link
 from fraud_scorer.ledger.database import Database, DatabaseError
-from fraud_scorer.ledger.delivery import ChainConflict, Stretch, deliver, delivered, erasures
-from fraud_scorer.ledger.entries import decode
+from fraud_scorer.ledger.delivery import ChainConflict, Stretch, deliver, delivered
 from fraud_scorer.ledger.recovery import Recovery
 from fraud_scorer.ledger.sealing import SealLog
 from fraud_scorer.ledger.seals import Signer
@@ -343,12 +342,7 @@ class Shipper:
         if self._archive is None or not links:
             return
         with self.session.use(patience=self._patience) as connection:
-            lines = vault.lock(
-                connection,
-                links,
-                subject_kind=self._shipping.subject_kind,
-                erased=erasures(connection, decode(links[0].body).at),
-            )
+            lines = vault.lock(connection, links, subject_kind=self._shipping.subject_kind)
         self._archive.put_personal(_name(segment), lines)
 
     def _spill(self, chain: _Chain) -> bool:

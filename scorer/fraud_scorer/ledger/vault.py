@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 import msgspec
@@ -19,6 +18,7 @@ from msgspec import Struct
 
 from fraud_scorer.ledger.chain import Link
 from fraud_scorer.ledger.database import Connection
+from fraud_scorer.ledger.delivery import erasures
 from fraud_scorer.ledger.entries import SALT_BYTES, decode, decode_personal
 from fraud_scorer.ledger.rows import subject_of
 
@@ -50,14 +50,9 @@ def keys_for(connection: Connection, subjects: Iterable[str]) -> dict[str, tuple
     return {subject: (identity, key) for subject, identity, key in found}
 
 
-def lock(
-    connection: Connection,
-    links: Sequence[Link],
-    *,
-    subject_kind: str,
-    erased: Callable[[str, datetime], bool],
-) -> bytes:
-    """The lines for what is personal of these links."""
+def lock(connection: Connection, links: Sequence[Link], *, subject_kind: str) -> bytes:
+    """The lines for what is personal of these links, at least one; of nobody who was erased."""
+    erased = erasures(connection, decode(links[0].body).at)
     who: dict[int, str] = {}
     for link in links:
         if link.beside:
