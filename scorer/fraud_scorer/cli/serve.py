@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fraud_scorer.artifact.plan import PlanError
-from fraud_scorer.cli import serve_records, values
+from fraud_scorer.cli import serve_records, termination, values
 
 if TYPE_CHECKING:
     from fraud_scorer.artifact.plan import StoreLocation
@@ -41,7 +41,6 @@ SUMMARY = "serve models over HTTP"
 _USAGE = 2
 _CREDENTIALS_FOLDER = "/etc/fraudops/store-credentials"
 _BACKUP_CREDENTIALS_FOLDER = "/etc/fraudops/backup-credentials"
-_TERMINATION_LOG = "/dev/termination-log"
 _OF_A_PLAN = {
     "state": "--state",
     "management_token": "--management-token",
@@ -65,13 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--listen", type=values.address, default="127.0.0.1:8080", metavar="HOST:PORT")
     add("--management", type=values.address, default="127.0.0.1:9090", metavar="HOST:PORT")
-    add(
-        "--termination-log",
-        type=Path,
-        metavar="FILE",
-        help="where a verdict goes, or why the service could not start"
-        f" (default: {_TERMINATION_LOG}, where there is one)",
-    )
+    termination.add_log(parser)
     add(
         "--store-credentials",
         type=Path,
@@ -351,15 +344,12 @@ def _work(options: argparse.Namespace, source: Source | None) -> int:
 
 def _leave_behind(options: argparse.Namespace, message: bytes) -> None:
     """Say in the termination log why the process ends, where there is one."""
-    log = options.termination_log or Path(_TERMINATION_LOG)
-    if not (options.termination_log or log.exists()):
-        return
     try:
-        log.write_bytes(message)
+        termination.leave(options, message)
     except OSError as error:  # the exit code tells all the same
         _log.error(
             "the termination log cannot be written",
-            extra={"file": str(log), "error": error.strerror},
+            extra={"file": str(error.filename), "error": error.strerror},
         )
 
 

@@ -1,4 +1,4 @@
-"""The last word of a program that runs in a Job: where the kubelet picks it up."""
+"""The last word of a program that runs in a pod: where the kubelet picks it up."""
 
 from __future__ import annotations
 
