@@ -49,16 +49,20 @@ class Side:
         review, decline = float(self.thresholds.review), float(self.thresholds.decline)
         return decide(score, review=review, decline=decline).decision
 
-    def score(self, transaction: Transaction) -> float | None:
-        """The score, or None where this model does not take such a transaction."""
-        names = [one.name for one in self.manifest.features]
-        if any(name not in transaction for name in names):
-            return None
-        try:
-            row = Inputs(self.manifest).row({name: transaction[name] for name in names})
-            return self.model.score_one(row)
-        except (Problem, RowError):
-            return None
+    def scores(self, transactions: Iterable[Transaction]) -> list[float | None]:
+        """Their scores, with None where this model does not take such a transaction."""
+        names, inputs = [one.name for one in self.manifest.features], Inputs(self.manifest)
+
+        def score(transaction: Transaction) -> float | None:
+            if any(name not in transaction for name in names):
+                return None
+            try:
+                row = inputs.row({name: transaction[name] for name in names})
+                return self.model.score_one(row)
+            except (Problem, RowError):
+                return None
+
+        return [score(one) for one in transactions]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ def trial(candidate: Side, active: Side | None, rows: Sequence[Transaction]) -> 
     """Rows that are drawn feature by feature meet high scores more often than real ones do. So each
     counts by how frequent its score was where the candidate was published, where that is known."""
     ours = [candidate.model.score_one(_row(candidate, row)) for row in rows]
-    theirs = [active.score(row) if active else None for row in rows]
+    theirs = active.scores(rows) if active else [None] * len(rows)
     return Trial(ours, theirs, _weights(candidate.manifest, ours))
 
 
@@ -137,7 +141,7 @@ def labelled(candidate: Side, active: Side | None) -> Labelled | None:
     labels = [one.label == "fraud" for one in known]
 
     def judged(side: Side) -> Judged | None:
-        found = [side.score(one.features) for one in known]
+        found = side.scores(one.features for one in known)
         flagged = [side.decide(score) != "approve" for score in found if score is not None]
         return _judged(flagged, labels) if len(flagged) == len(labels) else None
 
