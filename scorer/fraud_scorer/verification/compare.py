@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from fraud_scorer.artifact.manifest import Bins, Manifest, Thresholds, Value
+from fraud_scorer.artifact.manifest import Bins, Manifest, Thresholds
 from fraud_scorer.decisions.decide import decide
 from fraud_scorer.engine import Model, RowError
 from fraud_scorer.pipeline.envelope import Decision
@@ -85,10 +85,14 @@ class Trial:
         )
 
 
-def trial(candidate: Side, active: Side | None, rows: Sequence[Transaction]) -> Trial:
-    """Rows that are drawn feature by feature meet high scores more often than real ones do. So each
-    counts by how frequent its score was where the candidate was published, where that is known."""
-    ours = [candidate.model.score_one(_row(candidate, row)) for row in rows]
+def trial(
+    candidate: Side, active: Side | None, rows: Sequence[Transaction], ours: Sequence[float]
+) -> Trial:
+    """The rows, of which `ours` are the candidate's scores, scored by the active version too.
+
+    Rows that are drawn feature by feature meet high scores more often than real ones do. So each
+    counts by how frequent its score was where the candidate was published, where that is known.
+    """
     theirs = active.scores(rows) if active else [None] * len(rows)
     return Trial(ours, theirs, _weights(candidate.manifest, ours))
 
@@ -207,10 +211,6 @@ def _normal(weights: Sequence[float]) -> list[float]:
     if not total:  # none of these scores was seen where the model was published
         return [1 / len(weights) for _ in weights]
     return [one / total for one in weights]
-
-
-def _row(side: Side, transaction: Transaction) -> list[Value]:
-    return [transaction[one.name] for one in side.manifest.features]
 
 
 def _histogram(found: Sequence[float], weights: Sequence[float]) -> tuple[float, ...]:

@@ -198,7 +198,7 @@ class Judge:
             scores = checks.scores(loaded.model, version.manifest, rows)
             said.append(f"{len(rows)} of them, from {min(scores):.4f} to {max(scores):.4f}")
         candidate = compare.Side(loaded.model, version.manifest, self._thresholds(version))
-        tried = compare.trial(candidate, active, rows)
+        tried = compare.trial(candidate, active, rows, scores)
         self._found |= {
             "scores": compare.scores(candidate, tried),
             "decisions": compare.decisions(candidate, active, tried),

@@ -118,7 +118,7 @@ def test_scores_are_as_frequent_as_where_the_version_was_published() -> None:
     )
     candidate = compare.Side(candidate.model, manifest, MILD)
     rows: list[Any] = [{"amount": amount} for amount in (0.1, 0.6, 0.7, 0.95)]
-    both = compare.trial(candidate, side(0.5, MILD), rows)
+    both = compare.trial(candidate, side(0.5, MILD), rows, [0.1, 0.6, 0.7, 0.95])
     assert both.ours == [0.1, 0.6, 0.7, 0.95]
     assert both.theirs == [0.05, 0.3, 0.35, 0.475]
     assert both.weights == pytest.approx([0.98, 0.02 / 3, 0.02 / 3, 0.02 / 3])
