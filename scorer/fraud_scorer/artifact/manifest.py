@@ -214,6 +214,19 @@ def decode(data: bytes) -> Manifest:
     return manifest
 
 
+def decode_version(version: str, data: bytes) -> Manifest:
+    """The manifest in `data`, which lies in that version's folder.
+
+    Raises ManifestError as `decode` does, and for the manifest of another version.
+    """
+    manifest = decode(data)
+    if manifest.version != version:
+        raise ManifestError(
+            "$.version", f"is {manifest.version!r}, but the manifest lies in the folder {version!r}"
+        )
+    return manifest
+
+
 def encode(manifest: Manifest) -> bytes:
     """The manifest as it is stored: for people to read, its digest fixed by these very bytes.
 

@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from fraud_scorer.artifact import manifest as manifests
 from fraud_scorer.artifact.digest import qualified, sha256_hex
-from fraud_scorer.artifact.manifest import Manifest, ManifestError
+from fraud_scorer.artifact.manifest import Manifest
 
 _CONTENT_TYPES = {"html": "text/html; charset=utf-8", "json": "application/json"}
 
@@ -185,11 +185,7 @@ def read_manifest(store: Store, version: str, *, unless: str = "") -> StoredMani
     if found is None:
         return None
     data, etag = found
-    manifest = manifests.decode(data)
-    if manifest.version != version:
-        raise ManifestError(
-            "$.version", f"is {manifest.version!r}, but the manifest lies in the folder {version!r}"
-        )
+    manifest = manifests.decode_version(version, data)
     return StoredManifest(manifest=manifest, sha256=sha256_hex(data), etag=etag)
 
 

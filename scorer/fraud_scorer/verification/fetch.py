@@ -113,15 +113,9 @@ def _described(
 
 def _manifest(data: bytes, version: str, path: str) -> Manifest:
     try:
-        manifest = manifests.decode(data)
-        if manifest.version != version:
-            raise ManifestError(
-                "$.version",
-                f"is {manifest.version!r}, but the manifest lies in the folder {version!r}",
-            )
+        return manifests.decode_version(version, data)
     except ManifestError as error:
         raise refusal_of(error, file=path) from None
-    return manifest
 
 
 def _needed(manifest: Manifest) -> FileRef:
