@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from fraud_scorer.artifact.manifest import is_version, version_key
+from fraud_scorer.artifact.manifest import versions_among
 from fraud_scorer.artifact.store import (
     AccessDenied,
     AlreadyThere,
@@ -47,7 +47,7 @@ class DirectoryStore:
         return f"<DirectoryStore {self.root}>"
 
     def list_versions(self) -> list[str]:
-        return sorted(filter(is_version, self.folders("")), key=version_key)
+        return versions_among(self.folders(""))
 
     def list_files(self, prefix: str) -> Iterator[StoredFile]:
         with self._explained(prefix), _none_where_missing():

@@ -30,10 +30,11 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
+from fraud_scorer.artifact import layout
 from fraud_scorer.artifact.answers import of_bucket
 from fraud_scorer.artifact.credentials import GCSCredentials
 from fraud_scorer.artifact.google_identity import explained, google_credentials
-from fraud_scorer.artifact.manifest import is_version, version_key
+from fraud_scorer.artifact.manifest import versions_among
 from fraud_scorer.artifact.plan import GCSLocation
 from fraud_scorer.artifact.store import (
     StoredFile,
@@ -114,8 +115,7 @@ class GCSStore:
 
     def _point_at(self, location: GCSLocation) -> None:
         self.location = location
-        prefix = location.prefix.strip("/")
-        self._prefix = f"{prefix}/" if prefix else ""
+        self._prefix = layout.below(location.prefix)
         self._name = f"gs://{location.bucket}/{self._prefix}"
         self._answers = of_bucket(self._name, self._endpoint, "the API of Google Cloud Storage")
         self._bucket = self._client.bucket(location.bucket)
@@ -133,7 +133,7 @@ class GCSStore:
             for _ in listing.pages:
                 names = listing.prefixes  # of all pages so far
         found = (name[len(self._prefix) : -1] for name in names)
-        return sorted(filter(is_version, found), key=version_key)
+        return versions_among(found)
 
     def list_files(self, prefix: str) -> Iterator[StoredFile]:
         with self._explained("list", self._name + prefix):

@@ -17,6 +17,12 @@ PROOFS = ".proofs"
 QUARANTINE = ".quarantine"
 
 
+def below(prefix: str) -> str:
+    """What the paths below a prefix begin with, however many slashes it was given with."""
+    bare = prefix.strip("/")
+    return f"{bare}/" if bare else ""
+
+
 def blob(sha256: str) -> str:
     """Where the bytes with that digest (64 hexadecimal digits) lie."""
     return f"{BLOBS}/{sha256.removeprefix(PREFIX)}"

@@ -279,6 +279,11 @@ def newest_first(manifests: Iterable[Manifest]) -> list[Manifest]:
     )
 
 
+def versions_among(names: Iterable[str]) -> list[str]:
+    """The names that versions can have, in the order in which people count."""
+    return sorted(filter(is_version, names), key=version_key)
+
+
 def version_key(version: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
     """A key that sorts versions the way people count, v9 before v10; no two have the same."""
     parts = re.findall(r"\d+|\D+", version)

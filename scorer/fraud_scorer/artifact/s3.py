@@ -35,9 +35,10 @@ from botocore.loaders import create_loader
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
+from fraud_scorer.artifact import layout
 from fraud_scorer.artifact.answers import of_bucket
 from fraud_scorer.artifact.credentials import AmbientIdentity, Keys, S3Credentials, WebIdentity
-from fraud_scorer.artifact.manifest import is_version, version_key
+from fraud_scorer.artifact.manifest import versions_among
 from fraud_scorer.artifact.plan import S3Location
 from fraud_scorer.artifact.store import (
     AccessDenied,
@@ -114,8 +115,7 @@ class S3Store:
 
     def _point_at(self, location: S3Location) -> None:
         self.location = location
-        prefix = location.prefix.strip("/")
-        self._prefix = f"{prefix}/" if prefix else ""
+        self._prefix = layout.below(location.prefix)
         self._name = f"s3://{location.bucket}/{self._prefix}"
         self._endpoint = location.endpoint or f"of AWS in {location.region or _DEFAULT_REGION}"
         self._answers = of_bucket(self._name, self._endpoint, "an S3 API")
@@ -130,7 +130,7 @@ class S3Store:
         for page in self._pages(self._name, Prefix=self._prefix, Delimiter="/"):
             for folder in page.get("CommonPrefixes", []):
                 names.append(folder["Prefix"][len(self._prefix) : -1])
-        return sorted(filter(is_version, names), key=version_key)
+        return versions_among(names)
 
     def list_files(self, prefix: str) -> Iterator[StoredFile]:
         for page in self._pages(self._name + prefix, Prefix=self._prefix + prefix):

@@ -30,8 +30,9 @@ import urllib3
 from msgspec import Struct
 from urllib3.exceptions import HTTPError
 
+from fraud_scorer.artifact import layout
 from fraud_scorer.artifact.answers import Answers
-from fraud_scorer.artifact.manifest import is_version, version_key
+from fraud_scorer.artifact.manifest import versions_among
 from fraud_scorer.artifact.plan import VolumeLocation
 from fraud_scorer.artifact.store import (
     AccessDenied,
@@ -90,8 +91,7 @@ class VolumeStore:
         none."""
         self.location = location
         self._url = location.url.rstrip("/")
-        prefix = location.prefix.strip("/")
-        self._prefix = f"{prefix}/" if prefix else ""
+        self._prefix = layout.below(location.prefix)
         self._answers = Answers(
             name=f"{self._url}/{self._prefix}",
             endpoint=self._url,
@@ -118,7 +118,7 @@ class VolumeStore:
     def list_versions(self) -> list[str]:
         with self._asked("GET", FOLDERS, "") as answer:
             names = _NAMES.decode(answer.read(_LARGEST_LISTING))
-        return sorted(filter(is_version, names), key=version_key)
+        return versions_among(names)
 
     def list_files(self, prefix: str) -> Iterator[StoredFile]:
         with self._asked("GET", LISTING, prefix.removesuffix("/")) as answer:
