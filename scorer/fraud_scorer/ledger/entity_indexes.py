@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import re
-import time
 from collections.abc import Sequence
+from functools import partial
 
-import psycopg
 from psycopg import sql
 
 from fraud_scorer.ledger.database import Connection, DatabaseError
-from fraud_scorer.ledger.roles import Roles, alone
+from fraud_scorer.ledger.migrate import LOCK_TIMEOUT, patiently
+from fraud_scorer.ledger.roles import Roles, as_owner
 
 _TABLE = "transactions"
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _LONGEST = 63
 """Of a name, in Postgres."""
-_LOCK_TIMEOUT = "3s"
-_TRIES = 20
+_GIVE_WAY = f"SET lock_timeout = '{LOCK_TIMEOUT}'".encode()
 
 _STATE = """
 SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)
@@ -43,32 +42,14 @@ def index_entities(connection: Connection, roles: Roles | None, kinds: Sequence[
         raise DatabaseError(f"{wrong[0]!r} is no kind of entity, such as terminal")
     if not kinds:
         return
-    with alone(connection):
+    with as_owner(connection, roles):
         try:
-            if roles is not None:
-                connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(roles.owner)))
-            connection.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}'".encode())
+            connection.execute(_GIVE_WAY)
             for kind in kinds:
-                _patiently(connection, kind)
+                patiently(f"the index by {kind}", partial(_index, connection, kind))
         finally:
             if not connection.closed:
                 connection.execute("RESET lock_timeout")
-                connection.execute("RESET ROLE")
-
-
-def _patiently(connection: Connection, kind: str) -> None:
-    """It gives way to whoever uses the table, and comes again."""
-    for attempt in range(1, _TRIES + 1):
-        try:
-            _index(connection, kind)
-            return
-        except psycopg.errors.LockNotAvailable:
-            if attempt == _TRIES:
-                raise DatabaseError(
-                    f"the index by {kind} never got its lock: end the long transactions that"
-                    " pg_stat_activity shows, and run fraud-scorer migrate again"
-                ) from None
-            time.sleep(1.0)
 
 
 def _index(connection: Connection, kind: str) -> None:
@@ -84,7 +65,7 @@ def _index(connection: Connection, kind: str) -> None:
                 # It waits for transactions that are open, which may take longer than a lock should.
                 connection.execute("SET lock_timeout = 0")
                 connection.execute(_create("INDEX CONCURRENTLY", part, "", month, kind))
-                connection.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}'".encode())
+                connection.execute(_GIVE_WAY)
             connection.execute(_statement("ALTER INDEX {} ATTACH PARTITION {}", whole, part))
 
 

@@ -21,9 +21,9 @@ from importlib.resources import files
 import psycopg
 
 from fraud_scorer.ledger.database import Connection, DatabaseError
-from fraud_scorer.ledger.roles import Roles, alone
+from fraud_scorer.ledger.roles import Roles, as_owner
 
-_LOCK_TIMEOUT = "3s"
+LOCK_TIMEOUT = "3s"
 """How long a change waits for a table, and so holds up those that come after it."""
 _TRIES = 20
 _BETWEEN_TRIES = 1.0
@@ -75,20 +75,14 @@ def migrate(
     The tables belong to the owner in `roles`, who must exist; without roles to whoever connects.
     """
     wanted = shipped() if migrations is None else migrations
-    with alone(connection):
-        try:
-            if roles is not None:
-                connection.execute(f"SET ROLE {roles.owner}")
-            connection.execute(_MEMORY)
-            applied = _applied(connection)
-            _check(wanted, applied)
-            missing = [one for one in wanted if one.number not in applied]
-            for migration in missing:
-                progress(f"applying {migration.name}")
-                _apply(connection, migration)
-        finally:
-            if not connection.closed:
-                connection.execute("RESET ROLE")
+    with as_owner(connection, roles):
+        connection.execute(_MEMORY)
+        applied = _applied(connection)
+        _check(wanted, applied)
+        missing = [one for one in wanted if one.number not in applied]
+        for migration in missing:
+            progress(f"applying {migration.name}")
+            _apply(connection, migration)
     return [one.name for one in missing]
 
 
@@ -122,24 +116,35 @@ def _check(wanted: Sequence[Migration], applied: dict[int, tuple[str, str]]) -> 
                             f" above {max(highest, *numbers)}")  # fmt: skip
 
 
-def _apply(connection: Connection, migration: Migration) -> None:
-    """In one transaction, which gives way to readers and writers and comes again."""
+def patiently(what: str, change: Callable[[], None]) -> None:
+    """Make a change that gives way to readers and writers, and comes again. Raises DatabaseError,
+    naming `what`, where it never got its lock."""
     for attempt in range(1, _TRIES + 1):
         try:
-            with connection.transaction():
-                connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
-                connection.execute(migration.sql.encode())
-                connection.execute(
-                    "INSERT INTO schema_migrations (number, name, sha256) VALUES (%s, %s, %s)",
-                    [migration.number, migration.name, migration.sha256],
-                )
+            change()
             return
         except psycopg.errors.LockNotAvailable:
             if attempt == _TRIES:
                 raise DatabaseError(
-                    f"{migration.name} never got its lock: end the long transactions that"
+                    f"{what} never got its lock: end the long transactions that"
                     " pg_stat_activity shows, and run fraud-scorer migrate again"
                 ) from None
             time.sleep(_BETWEEN_TRIES)
-        except (psycopg.ProgrammingError, psycopg.DataError, psycopg.IntegrityError) as error:
-            raise DatabaseError(f"{migration.name}: {error}") from error
+
+
+def _apply(connection: Connection, migration: Migration) -> None:
+    """In one transaction."""
+
+    def change() -> None:
+        with connection.transaction():
+            connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'".encode())
+            connection.execute(migration.sql.encode())
+            connection.execute(
+                "INSERT INTO schema_migrations (number, name, sha256) VALUES (%s, %s, %s)",
+                [migration.number, migration.name, migration.sha256],
+            )
+
+    try:
+        patiently(migration.name, change)
+    except (psycopg.ProgrammingError, psycopg.DataError, psycopg.IntegrityError) as error:
+        raise DatabaseError(f"{migration.name}: {error}") from error

@@ -96,6 +96,19 @@ def alone(connection: Connection) -> Iterator[None]:
             connection.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
 
+@contextmanager
+def as_owner(connection: Connection, roles: Roles | None) -> Iterator[None]:
+    """The same, as the owner of the tables; without roles as whoever connects."""
+    with alone(connection):
+        try:
+            if roles is not None:
+                connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(roles.owner)))
+            yield
+        finally:
+            if not connection.closed:
+                connection.execute("RESET ROLE")
+
+
 def _locked(connection: Connection) -> bool:
     row = connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
     return row is not None and bool(row[0])

@@ -114,7 +114,7 @@ def test_a_migration_gives_way_to_who_reads(
     dsn: str, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It does not queue behind a long transaction with everybody else behind it: it tries again."""
-    monkeypatch.setattr("fraud_scorer.ledger.migrate._LOCK_TIMEOUT", "50ms")
+    monkeypatch.setattr("fraud_scorer.ledger.migrate.LOCK_TIMEOUT", "50ms")
     tried = threading.Semaphore(0)
     monkeypatch.setattr("fraud_scorer.ledger.migrate.time.sleep", lambda _: tried.release())
     monkeypatch.setattr("fraud_scorer.ledger.migrate._TRIES", 10_000)
