@@ -13,38 +13,28 @@ import argparse
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fraud_scorer.cli import records
-from fraud_scorer.cli.terminal import fail
+from fraud_scorer.cli.importing import add_import, import_files
+
+if TYPE_CHECKING:
+    from fraud_scorer.ledger.database import Connection
 
 SUMMARY = "import what is told of customers, terminals and the like"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The subcommands of `attributes`."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    add = actions.add_parser("import", help="add the attributes in files", description=__doc__)
-    add.add_argument("files", type=Path, nargs="+", metavar="FILE")
-    records.add_postgres(add)
-    records.add_principal(add)
+    add_import(parser, help="add the attributes in files", description=__doc__)
 
 
 def run(options: argparse.Namespace) -> int:
     """Import; 0 when all are there."""
     from fraud_scorer.ledger import attributes
-    from fraud_scorer.ledger.database import DatabaseError
-    from fraud_scorer.ledger.files import WrongLine
 
-    try:
-        with records.database(options, "attributes import").connect() as connection:
-            for file in options.files:
-                told = attributes.add(
-                    connection, attributes.read(file, datetime.now(UTC)), by=options.by,
-                    software=version("fraudops"),
-                )  # fmt: skip
-                print(f"{file}: {told.new} new, {told.known} known already")
-    except (DatabaseError, WrongLine) as error:
-        return fail(str(error))
-    except OSError as error:
-        return fail(f"{error.filename}: {error.strerror}")
-    return 0
+    def take(connection: Connection, file: Path) -> str:
+        found = attributes.read(file, datetime.now(UTC))
+        told = attributes.add(connection, found, by=options.by, software=version("fraudops"))
+        return f"{told.new} new, {told.known} known already"
+
+    return import_files(options, take)

@@ -11,39 +11,31 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fraud_scorer.cli import records
-from fraud_scorer.cli.terminal import fail
+from fraud_scorer.cli.importing import add_import, import_files
+
+if TYPE_CHECKING:
+    from fraud_scorer.ledger.database import Connection
 
 SUMMARY = "import labels: chargebacks, confirmed frauds, cleared suspicions"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The subcommands of `labels`."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    add = actions.add_parser("import", help="add the labels in files", description=__doc__)
-    add.add_argument("files", type=Path, nargs="+", metavar="FILE")
-    records.add_postgres(add)
-    records.add_principal(add)
+    add_import(parser, help="add the labels in files", description=__doc__)
 
 
 def run(options: argparse.Namespace) -> int:
     """Import; 0 when all are there."""
     from fraud_scorer.ledger import labels
-    from fraud_scorer.ledger.database import DatabaseError
-    from fraud_scorer.ledger.files import WrongLine
 
-    try:
-        with records.database(options, "labels import").connect() as connection:
-            for file in options.files:
-                found = labels.read(file, datetime.now(UTC))
-                done = labels.add(connection, found, by=options.by)
-                print(
-                    f"{file}: {done.new} new, {done.known} known already; {done.unmatched} of the"
-                    " new ones are of transactions that are not (yet) recorded"
-                )
-    except (DatabaseError, WrongLine) as error:
-        return fail(str(error))
-    except OSError as error:
-        return fail(f"{error.filename}: {error.strerror}")
-    return 0
+    def take(connection: Connection, file: Path) -> str:
+        found = labels.read(file, datetime.now(UTC))
+        done = labels.add(connection, found, by=options.by)
+        return (
+            f"{done.new} new, {done.known} known already; {done.unmatched} of the"
+            " new ones are of transactions that are not (yet) recorded"
+        )
+
+    return import_files(options, take)
