@@ -17,8 +17,6 @@ MOST_BUCKETS = 400
 LONGEST = 90 * 86_400
 SHORTEST_BUCKET = 60
 MOST_DISTINCT = 1000
-MOST_SOURCES = 200
-"""Declared features of one model."""
 
 _DURATION = re.compile(r"([1-9][0-9]{0,6})(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}

@@ -272,13 +272,6 @@ def check_version(version: str) -> None:
         )
 
 
-def newest_first(manifests: Iterable[Manifest]) -> list[Manifest]:
-    """By creation time, then by version with numbers counted (v10 is newer than v9)."""
-    return sorted(
-        manifests, key=lambda one: (one.created_at, version_key(one.version)), reverse=True
-    )
-
-
 def versions_among(names: Iterable[str]) -> list[str]:
     """The names that versions can have, in the order in which people count."""
     return sorted(filter(is_version, names), key=version_key)

@@ -74,14 +74,6 @@ def read_header(data: bytes) -> Header | None:
     return Header(UUID(bytes=chain), number, first, previous)
 
 
-def frame(body: bytes, beside: bytes, digest: bytes) -> bytes:
-    """A frame, whole."""
-    size = BEFORE_BODY + len(body) + len(beside)
-    return b"".join(
-        (SIZES.pack(len(body), len(beside)), digest, body, beside, bytes(-size % PADDED_TO))
-    )
-
-
 def scan(data: bytes, sequence: int, previous: bytes, *, complete: bool) -> Scan:
     """The links in `data`, of which the first is to have that sequence, after that hash.
 

@@ -53,11 +53,6 @@ class SpooledSegment:
     header: Header
     closed: bool
 
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return self.path.stat().st_size
-
     def links(self) -> list[Link]:
         """All that it holds. Reads the whole file. Raises DamagedSegment."""
         frames = self.path.read_bytes()[HEADER_BYTES:]

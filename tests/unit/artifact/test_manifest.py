@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -12,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fraud_scorer.artifact import manifest as manifests
-from fraud_scorer.artifact.manifest import Bins, ManifestError, Reference, newest_first, version_key
+from fraud_scorer.artifact.manifest import Bins, ManifestError, Reference, version_key
 
 from .conftest import MODEL_BYTES, Make
 
@@ -188,12 +187,6 @@ def test_a_manifest_has_a_largest_size() -> None:
 def test_any_bytes_are_a_manifest_or_refused(data: bytes) -> None:
     with pytest.raises(ManifestError):
         manifests.decode(data)
-
-
-def test_newest_is_by_creation_then_as_people_count(make_manifest: Make) -> None:
-    old = make_manifest("v11", created_at=datetime(2025, 1, 1, tzinfo=UTC))
-    nine, ten = make_manifest("v9"), make_manifest("v10")
-    assert [one.version for one in newest_first([nine, old, ten])] == ["v10", "v9", "v11"]
 
 
 versions = st.from_regex(manifests.VERSION_PATTERN, fullmatch=True)

@@ -111,6 +111,13 @@ def test_newest_first_by_creation_and_not_by_name(store: MemoryStore) -> None:
     assert names(Looker(), store) == ["a", "m", "z"]
 
 
+def test_those_of_one_time_come_as_people_count(store: MemoryStore) -> None:
+    store.publish("v9", day=2)
+    store.publish("v11", day=1)
+    store.publish("v10", day=2)
+    assert names(Looker(), store) == ["v10", "v9", "v11"]
+
+
 def test_an_upload_under_way_is_no_version(store: MemoryStore) -> None:
     store.publish("v1")
     store.files["v2/model.fdm"] = b"..."
