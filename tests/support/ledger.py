@@ -7,14 +7,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import msgspec
 import psycopg
 from psycopg import sql
 
 from fraud_scorer.ledger import partitions
 from fraud_scorer.ledger.archive import Archive
 from fraud_scorer.ledger.database import Database
-from fraud_scorer.ledger.entries import Answered, Personal, Prediction, Reason
+from fraud_scorer.ledger.entries import Answered, Personal, Prediction, Reason, Shadowed
 from fraud_scorer.ledger.migrate import migrate
 from fraud_scorer.ledger.roles import Roles, grant, make_roles
 from fraud_scorer.ledger.seals import Signer
@@ -82,6 +84,25 @@ def write(writer: Writer, numbers: range, **changes: Any) -> None:
     """Record answers."""
     for number in numbers:
         writer.record(answered(number, **changes), personal(number))
+
+
+def recorded(spool: Spool, numbers: range) -> UUID:
+    """A whole chain of answers, as a process leaves it that ended in order; its name."""
+    one = writer(spool)
+    write(one, numbers)
+    one.close()
+    return one.chain
+
+
+def recorded_twice(spool: Spool, numbers: range) -> None:
+    """The same, with tx-10 answered once more, and looked at by a shadow."""
+    one = writer(spool)
+    write(one, numbers)
+    twice = answered(10, prediction_id="p-again", degraded=("idempotency",), duplicate=True)
+    one.record(twice, personal(10))
+    shadow = msgspec.structs.replace(twice.predictions[0], role="shadow", version="v2")
+    one.record(Shadowed(datetime.now(UTC), "p-again", "tx-10", (shadow,)))
+    one.close()
 
 
 def shipper(

@@ -23,6 +23,7 @@ from tests.support.ledger import (
     SHIPPING,
     Connection,
     count,
+    recorded,
     ship,
     shipper,
     steps_until,
@@ -43,9 +44,7 @@ def any_archive(request: pytest.FixtureRequest) -> Archive:
 def test_under_object_lock_nobody_deletes_what_is_archived(
     spool: Spool, ledger: Database, locked_archive: Archive, signer: Signer
 ) -> None:
-    one = writer(spool)
-    write(one, range(50))
-    one.close()
+    recorded(spool, range(50))
     ship(spool, ledger, locked_archive, signer)
     store = locked_archive.store
     assert isinstance(store, S3Store)
@@ -64,9 +63,7 @@ def test_a_bucket_without_a_lock_is_told_of_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     for number in (0, 1):
-        one = writer(spool)
-        write(one, range(number, number + 1))
-        one.close()
+        recorded(spool, range(number, number + 1))
     archive = s3_archive.keeping(lambda: timedelta(days=2555))
     ship(spool, ledger, archive, signer)
     assert len(archive.sealed()) == 2
@@ -81,9 +78,7 @@ def test_a_chain_is_sealed_whole(
     signer: Signer,
     verifier: Verifier,
 ) -> None:
-    one = writer(spool)
-    write(one, range(4000))
-    one.close()
+    recorded(spool, range(4000))
     done = ship(spool, ledger, any_archive, signer)
     names = any_archive.sealed()
     assert names == any_archive.segments()
@@ -105,9 +100,7 @@ def test_a_chain_is_sealed_whole(
 def test_nothing_personal_is_in_a_sealed_segment(
     spool: Spool, ledger: Database, archive: Archive, signer: Signer
 ) -> None:
-    one = writer(spool)
-    write(one, range(200))
-    one.close()
+    recorded(spool, range(200))
     ship(spool, ledger, archive, signer)
     (name,) = archive.sealed()
     for data in (archive.segment(name), archive.personal(name), archive.seal(name)):
@@ -126,9 +119,7 @@ def test_what_postgres_cannot_take_at_the_end_waits_in_the_archive(
     tmp_path: Path,
 ) -> None:
     """A pod that goes while Postgres is away loses nothing; another pod delivers it."""
-    one = writer(spool)
-    write(one, range(3000))
-    one.close()
+    recorded(spool, range(3000))
     done = ship(spool, NOWHERE, any_archive, signer, replace(SHIPPING, last_patience=0.1))
     assert done.shipped.spilled == len(any_archive.all_pending()) == 2
     assert spool.chains() == []
@@ -188,14 +179,12 @@ def test_neither_postgres_nor_archive(spool: Spool, tmp_path: Path, signer: Sign
     """What nobody takes stays in the spool, and the exit code says so."""
     away = Archive(DirectoryStore(tmp_path / "away"))
     (tmp_path / "away").write_text("not a folder")
-    one = writer(spool)
-    write(one, range(100))
-    one.close()
+    chain = recorded(spool, range(100))
     stop = threading.Event()
     stop.set()
     patience = replace(SHIPPING, grace=0.5, last_patience=0.1)
     assert not shipper(spool, NOWHERE, away, signer, patience).run(stop)
-    assert spool.chains() == [one.chain]
+    assert spool.chains() == [chain]
 
 
 def test_an_archive_that_is_away_holds_up_no_delivery(
@@ -239,9 +228,7 @@ def test_a_crash_while_archiving_is_made_good(
         real(*arguments)
         raise KeyboardInterrupt
 
-    one = writer(spool)
-    write(one, range(3000))
-    one.close()
+    recorded(spool, range(3000))
     with monkeypatch.context() as patched:
         patched.setattr(Archive, step, crash)
         with pytest.raises(KeyboardInterrupt):
@@ -261,9 +248,7 @@ def test_a_pending_segment_that_was_changed_is_not_delivered(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    one = writer(spool)
-    write(one, range(50))
-    one.close()
+    chain = recorded(spool, range(50))
     ship(spool, NOWHERE, archive, signer, replace(SHIPPING, last_patience=0.1))
     (name,) = archive.all_pending()
     path = next((tmp_path / "archive" / "pending").rglob("*.gz"))
@@ -275,4 +260,4 @@ def test_a_pending_segment_that_was_changed_is_not_delivered(
     other.step()
     assert count(connection, "transactions") == 0
     assert "cannot be delivered" in caplog.text
-    assert archive.all_pending() == [SegmentName(one.chain, 0)]
+    assert archive.all_pending() == [SegmentName(chain, 0)]

@@ -18,7 +18,7 @@ from fraud_scorer.ledger.archive import Archive
 from fraud_scorer.ledger.database import Database
 from fraud_scorer.ledger.seals import Signer
 from fraud_scorer.ledger.spool import Spool
-from tests.support.ledger import Connection, ship, write, writer
+from tests.support.ledger import Connection, recorded, ship
 from tests.support.postgres import PostgresServer
 
 Output = pytest.CaptureFixture[str]
@@ -53,9 +53,7 @@ def audited(
     keys: tuple[Path, Path],
 ) -> list[str]:
     """The options that name an archive with a hundred answers."""
-    one = writer(spool)
-    write(one, range(100))
-    one.close()
+    recorded(spool, range(100))
     ship(spool, ledger, archive, signer)
     return [f"--archive={tmp_path / 'archive'}", f"--public-key={keys[1]}"]
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import msgspec
 import psycopg
 import pytest
 
@@ -18,7 +17,6 @@ from fraud_scorer.http.records.transactions import OldRecords
 from fraud_scorer.ledger import lookups
 from fraud_scorer.ledger.archive import Archive
 from fraud_scorer.ledger.database import Database
-from fraud_scorer.ledger.entries import Shadowed
 from fraud_scorer.ledger.seals import Signer, Verifier
 from fraud_scorer.ledger.spool import Spool
 from tests.support.ledger import (
@@ -27,8 +25,8 @@ from tests.support.ledger import (
     count,
     migrated,
     personal,
+    recorded_twice,
     ship,
-    write,
     writer,
 )
 from tests.support.postgres import PostgresServer
@@ -38,13 +36,7 @@ from tests.support.records_api import JSON, LABEL, api, problem, send, until
 @pytest.fixture
 def shipped(spool: Spool, ledger: Database, archive: Archive, signer: Signer) -> None:
     """Twenty answers; one of them given twice, and looked at by a shadow."""
-    one = writer(spool)
-    write(one, range(20))
-    twice = answered(10, prediction_id="p-again", degraded=("idempotency",), duplicate=True)
-    one.record(twice, personal(10))
-    shadow = msgspec.structs.replace(twice.predictions[0], role="shadow", version="v2")
-    one.record(Shadowed(datetime.now(UTC), "p-again", "tx-10", (shadow,)))
-    one.close()
+    recorded_twice(spool, range(20))
     ship(spool, ledger, archive, signer)
 
 

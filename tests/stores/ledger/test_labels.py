@@ -13,7 +13,7 @@ from fraud_scorer.ledger.files import WrongLine
 from fraud_scorer.ledger.idempotency import Claim, claim, forget_old, settle
 from fraud_scorer.ledger.labels import Added, Label, WrongLabel
 from fraud_scorer.ledger.spool import Spool
-from tests.support.ledger import Connection, count, ship, write, writer
+from tests.support.ledger import Connection, count, recorded, ship
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 HEADER = "transaction_id,label,event_time,observed_at,source\n"
@@ -35,9 +35,7 @@ class TestAdding:
     """Into Postgres."""
 
     def test_it_is_there_once(self, spool: Spool, ledger: Database, connection: Connection) -> None:
-        one = writer(spool)
-        write(one, range(3))
-        one.close()
+        recorded(spool, range(3))
         ship(spool, ledger)
         sent = [label(number) for number in (1, 2, 77, 1)]
         assert labels.add(connection, sent, by="risk") == Added(new=3, known=1, unmatched=1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import msgspec
 import psycopg
 import pytest
 
@@ -14,7 +13,7 @@ from fraud_scorer.ledger.database import Database
 from fraud_scorer.ledger.entries import Answered, Prediction, Shadowed
 from fraud_scorer.ledger.seals import Signer, Verifier
 from fraud_scorer.ledger.spool import Spool
-from tests.support.ledger import Connection, answered, personal, ship, write, writer
+from tests.support.ledger import Connection, answered, personal, recorded_twice, ship, writer
 
 from .test_labels import label
 
@@ -22,13 +21,7 @@ from .test_labels import label
 @pytest.fixture
 def shipped(spool: Spool, ledger: Database, archive: Archive, signer: Signer) -> None:
     """A hundred answers; one of them twice, and looked at by a shadow."""
-    one = writer(spool)
-    write(one, range(100))
-    twice = answered(10, prediction_id="p-again", degraded=("idempotency",), duplicate=True)
-    one.record(twice, personal(10))
-    shadow = msgspec.structs.replace(twice.predictions[0], role="shadow", version="v2")
-    one.record(Shadowed(datetime.now(UTC), "p-again", "tx-10", (shadow,)))
-    one.close()
+    recorded_twice(spool, range(100))
     ship(spool, ledger, archive, signer)
 
 

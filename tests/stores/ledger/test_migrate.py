@@ -18,7 +18,7 @@ from fraud_scorer.ledger.migrate import (
 )
 from fraud_scorer.ledger.roles import Roles, make_roles
 from fraud_scorer.ledger.spool import Spool
-from tests.support.ledger import Connection, count, migrated, ship, write, writer
+from tests.support.ledger import Connection, count, migrated, recorded, ship, write, writer
 from tests.support.postgres import PostgresServer
 
 TABLES = {
@@ -210,9 +210,7 @@ class TestRoles:
         migrated(dsn, {"fraudops_scorer_a": "secret"})
         name = dsn.split("dbname=")[1].split()[0]
         ledger = Database(postgres.tcp_dsn(name, "fraudops_scorer_a", "secret"), name="test")
-        one = writer(spool)
-        write(one, range(100))
-        one.close()
+        recorded(spool, range(100))
         ship(spool, ledger)
         assert count(connection, "transactions") == 100
 

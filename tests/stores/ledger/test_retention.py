@@ -17,7 +17,7 @@ from fraud_scorer.ledger.retention import Retired, retire
 from fraud_scorer.ledger.seals import Signer, Verifier
 from fraud_scorer.ledger.spool import Spool
 from fraud_scorer.ledger.storage import room
-from tests.support.ledger import Connection, count, ship, write, writer
+from tests.support.ledger import Connection, count, recorded, ship, write, writer
 
 OLD = datetime(2025, 1, 31, 23, tzinfo=UTC)
 NEXT = datetime(2025, 2, 1, 1, tzinfo=UTC)
@@ -162,9 +162,7 @@ def test_rows_that_were_removed_do_not_pass_for_retired(
     verifier: Verifier,
 ) -> None:
     """Their month is still there, so they must be."""
-    one = writer(spool)
-    write(one, range(100))
-    one.close()
+    recorded(spool, range(100))
     ship(spool, ledger, archive, signer)
     for table in ("audit", "predictions", "transactions"):
         connection.execute(f"DELETE FROM {table} WHERE sequence < 50".encode())

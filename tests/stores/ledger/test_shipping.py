@@ -31,6 +31,7 @@ from tests.support.ledger import (
     count,
     migrated,
     personal,
+    recorded,
     ship,
     shipper,
     steps_until,
@@ -48,9 +49,7 @@ def stretch_of(spool: Spool, chain: SpooledChain) -> Stretch:
 
 
 def test_everything_is_there_once(spool: Spool, ledger: Database, connection: Connection) -> None:
-    one = writer(spool)
-    write(one, range(4000))
-    one.close()
+    recorded(spool, range(4000))
     done = ship(spool, ledger)
     assert done.shipped.delivered == 4002
     assert count(connection, "transactions") == count(connection, "predictions") == 4000
@@ -219,10 +218,8 @@ class TestExactlyOnce:
         self, spool: Spool, ledger: Database, connection: Connection
     ) -> None:
         """As a pod and whoever found the pod's segments in the archive."""
-        one = writer(spool)
-        write(one, range(2000))
-        one.close()
-        whole = stretch_of(spool, SpooledChain(spool, one.chain))
+        chain = recorded(spool, range(2000))
+        whole = stretch_of(spool, SpooledChain(spool, chain))
         start = threading.Barrier(4)
 
         def send(step: int) -> None:
