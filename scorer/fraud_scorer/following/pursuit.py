@@ -27,8 +27,6 @@ class Pursuit:
         model: PlannedModel,
         fetch: Callable[[], None],
         changed: Callable[[], None],
-        *,
-        first_pause: float = FIRST_PAUSE,
     ) -> None:
         """`fetch` blocks; it raises Refused, Unavailable, OSError. `changed` is called whenever
         something else is known."""
@@ -44,8 +42,7 @@ class Pursuit:
         """Which try this is for processes that could not use the files."""
         self._fetch = fetch
         self._changed = changed
-        self._pause = first_pause
-        self._first_pause = first_pause
+        self._pause = FIRST_PAUSE
         self._task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:

@@ -10,8 +10,6 @@ from urllib.parse import parse_qsl
 from fraud_scorer.http.asgi import Request
 from fraud_scorer.problem import INVALID_QUERY, Problem
 
-_LONGEST_DAYS = 31
-
 
 def query(request: Request, known: Mapping[str, Callable[[str], Any]]) -> dict[str, Any]:
     """The parameters, each read by what is named for it. Raises Problem."""
