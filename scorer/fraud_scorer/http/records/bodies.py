@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
@@ -14,10 +14,10 @@ from fraud_scorer.http.limits import Limits
 from fraud_scorer.pipeline.parse import malformed
 from fraud_scorer.problem import (
     INVALID_RECORD,
-    MAX_ERRORS,
     TOO_MANY_ITEMS,
     FieldError,
     Problem,
+    field_error,
 )
 
 MEDIA = (JSON, NDJSON)
@@ -54,7 +54,7 @@ class Bodies(Generic[T]):
             try:
                 if lines:
                     return self._one.decode_lines(body)
-                if body.lstrip()[:1] == b"[":
+                if _is_array(body):
                     return self._many.decode(body)
                 return [self._one.decode(body)]
             except msgspec.ValidationError:
@@ -65,13 +65,13 @@ class Bodies(Generic[T]):
 
     def _refusal(self, body: bytes, *, lines: bool) -> Problem:
         """Which of them are not right."""
+        alone = False
         if lines:
             items = [msgspec.Raw(line) for line in body.split(b"\n") if line.strip()]
-        elif body.lstrip()[:1] == b"[":
+        elif _is_array(body):
             items = self._raw.decode(body)
         else:
-            items = [msgspec.Raw(body)]
-        alone = len(items) == 1 and not lines and body.lstrip()[:1] != b"["
+            items, alone = [msgspec.Raw(body)], True
         errors = []
         for position, item in enumerate(items):
             try:
@@ -81,11 +81,23 @@ class Bodies(Generic[T]):
         return refused(self._what, errors)
 
 
+def check(what: str, field: str, sent: Sequence[T], wrong: Callable[[T], str]) -> None:
+    """Hold each against more than its type. `wrong` says what is wrong with that field of one;
+    empty where nothing is. Raises Problem."""
+    errors = [
+        field_error([str(position), field] if len(sent) > 1 else [field], problem)
+        for position, one in enumerate(sent)
+        if (problem := wrong(one))
+    ]
+    if errors:
+        raise refused(what, errors)
+
+
 def at(place: Iterable[str | int], error: msgspec.ValidationError) -> FieldError:
     """The error of something at that place, which says itself what of it is not right."""
     text, _, where = str(error).partition(" - at `$")
     fields = [part for part in where.rstrip("`").replace("[", ".").split(".") if part]
-    return FieldError("#" + "".join(f"/{part}" for part in [*place, *fields]), text)
+    return field_error([*map(str, place), *fields], text)
 
 
 def refused(what: str, errors: list[FieldError]) -> Problem:
@@ -95,5 +107,9 @@ def refused(what: str, errors: list[FieldError]) -> Problem:
     return Problem(
         INVALID_RECORD,
         f"Nothing was recorded, as not all {what} are right: {first}{more}",
-        errors[:MAX_ERRORS],
+        errors,
     )
+
+
+def _is_array(body: bytes) -> bool:
+    return body.lstrip()[:1] == b"["

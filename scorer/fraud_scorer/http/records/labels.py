@@ -17,12 +17,12 @@ import msgspec
 from fraud_scorer.http.asgi import Handler, Request, Response
 from fraud_scorer.http.limits import Limits
 from fraud_scorer.http.records.access import RecordsAccess
-from fraud_scorer.http.records.bodies import Bodies, refused
+from fraud_scorer.http.records.bodies import Bodies, check
 from fraud_scorer.http.records.refreshing import Entity, Refreshing
 from fraud_scorer.ledger import idempotency, labels
 from fraud_scorer.ledger.database import Connection
 from fraud_scorer.ledger.labels import Label, WrongLabel
-from fraud_scorer.problem import INVALID_QUERY, KEY_TAKEN, FieldError, Problem
+from fraud_scorer.problem import INVALID_QUERY, KEY_TAKEN, Problem
 
 KEY_HEADER = b"idempotency-key"
 
@@ -92,12 +92,13 @@ def once(
 
 
 def _check(sent: Sequence[Label]) -> None:
-    now, errors = datetime.now(UTC), []
-    for position, one in enumerate(sent):
+    now = datetime.now(UTC)
+
+    def wrong(one: Label) -> str:
         try:
             labels.check(one, now)
         except WrongLabel as error:
-            place = f"#/{position}" if len(sent) > 1 else "#"
-            errors.append(FieldError(f"{place}/observed_at", str(error)))
-    if errors:
-        raise refused("labels", errors)
+            return str(error)
+        return ""
+
+    check("labels", "observed_at", sent, wrong)

@@ -17,13 +17,12 @@ from msgspec import Struct
 from fraud_scorer.http.asgi import Handler, Request, Response, json_response
 from fraud_scorer.http.limits import Limits
 from fraud_scorer.http.records.access import RecordsAccess
-from fraud_scorer.http.records.bodies import Bodies, refused
+from fraud_scorer.http.records.bodies import Bodies, check
 from fraud_scorer.http.records.labels import Principal, idempotency_key, once
 from fraud_scorer.http.records.queries import number, one_of, query
 from fraud_scorer.ledger import lists, lookups
 from fraud_scorer.ledger.database import Connection
 from fraud_scorer.ledger.lists import Said, Word
-from fraud_scorer.problem import FieldError
 
 _BODIES = Bodies(Word, "words")
 _QUERY: Mapping[str, Callable[[str], Any]] = {
@@ -65,7 +64,8 @@ def change_lists(
     async def change(request: Request) -> Response:
         by, key = principal(request), idempotency_key(request)
         body, words = await _BODIES.read(request, limits)
-        _check(words)
+        now = datetime.now(UTC)
+        check("words", "expires_at", words, lambda one: lists.check(one, now))
 
         def said(connection: Connection) -> bytes:
             taken = lists.say(connection, words, by=by, software=version("fraudops"))
@@ -78,13 +78,3 @@ def change_lists(
         return Response(answer)
 
     return change
-
-
-def _check(words: list[Word]) -> None:
-    now, errors = datetime.now(UTC), []
-    for position, one in enumerate(words):
-        if wrong := lists.check(one, now):
-            place = f"#/{position}" if len(words) > 1 else "#"
-            errors.append(FieldError(f"{place}/expires_at", wrong))
-    if errors:
-        raise refused("words", errors)
