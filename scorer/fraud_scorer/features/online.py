@@ -1,7 +1,7 @@
 """The declared features of a transaction as it comes: Redis's, else Postgres's, else defaults.
 
     answer = await online.ask(transaction)
-    row = model.inputs.row({**request.features, **answer.values})
+    row = model.inputs.row(request.features, answer.values)
 
 Nothing here raises for a store's sake, and nothing waits longer than twice Redis's deadline and
 once Postgres's: what an answer had to do without is in its `degraded`.

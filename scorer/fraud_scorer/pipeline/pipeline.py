@@ -130,7 +130,7 @@ class Pipeline:
 
     def check(self, request: ScoreRequest, model: LoadedModel) -> None:
         """Raise the Problem of a transaction that this model cannot score as it was sent."""
-        features(request, model)
+        model.inputs.check(request.features)
 
     def _assigned(self, roles: Roles) -> None:
         """Others answer from now on."""
@@ -161,7 +161,7 @@ class Pipeline:
             scorers.append(self._trial.candidate)
         for one in scorers:
             with suppress(Problem):
-                features(request, one.model)
+                self.check(request, one.model)
                 return True
         return False
 

@@ -64,15 +64,18 @@ class Inputs:
         """The row to be scored, of what a request brings and what is kept of its entities (by
         default what is declared for where nothing is known). Raises Problem, naming every feature
         at fault."""
+        row = self.check(given)
+        return self._with_kept(given, kept) if self._defaults else row
+
+    def check(self, given: Mapping[str, Value]) -> Row:
+        """What a request brings, in the manifest's order. Raises Problem, naming every feature at
+        fault."""
         try:
             row = self._sent(given)
             msgspec.convert(row, self._type)
         except (KeyError, msgspec.ValidationError):
-            row = self._checked(given)
-        else:
-            if len(given) != self._length:
-                row = self._checked(given)
-        return self._with_kept(given, kept) if self._defaults else row
+            return self._checked(given)
+        return row if len(given) == self._length else self._checked(given)
 
     def whole_row(self, given: Mapping[str, Value]) -> Row:
         """The row of what is given alone, kept features too. Raises Problem."""
