@@ -29,6 +29,9 @@ from fraud_scorer.artifact.manifest import (
     Thresholds,
 )
 
+Decision = Literal["approve", "review", "decline"]
+"""What an answer says to do."""
+
 MOST_REASONS = 4
 WHOLE = 10_000
 """All transactions, as a candidate's share."""
@@ -183,7 +186,7 @@ class ModelPlan(Strict, frozen=True):
     active: PlannedModel | None = None
     last_known_good: PlannedModel | None = None
     candidate: Candidate | None = None
-    when_unavailable: Literal["approve", "review", "decline"] | None = None
+    when_unavailable: Decision | None = None
     backup: StoreLocation | None = None
     """Where proven bytes are besides, for when `store` does not give them."""
 

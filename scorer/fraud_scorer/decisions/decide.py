@@ -13,10 +13,9 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from fraud_scorer.artifact.plan import Decision
 from fraud_scorer.decisions.lists import Rule
 from fraud_scorer.decisions.random_approvals import RandomApprovals
-
-Decision = Literal["approve", "review", "decline"]
 
 DECLINED = "threshold.decline"
 REVIEWED = "threshold.review"

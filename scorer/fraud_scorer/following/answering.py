@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from fraud_scorer.artifact.plan import ModelPlan
+from fraud_scorer.artifact.plan import Decision, ModelPlan
 from fraud_scorer.following.orders import Answering
 
 State = Literal["Loading", "Waiting", "Refused", "Proven"]
@@ -64,9 +64,7 @@ def _active(plan: ModelPlan, states: Mapping[str, State], before: Answering) -> 
     return "", False
 
 
-def _declared(
-    plan: ModelPlan, states: Mapping[str, State], *, serving: bool
-) -> Literal["approve", "review", "decline"] | None:
+def _declared(plan: ModelPlan, states: Mapping[str, State], *, serving: bool) -> Decision | None:
     """The decision for want of a model. A pod that starts waits as long as there is hope."""
     hoped_for = (plan.active, plan.last_known_good) if plan.active is not None else ()
     hope = any(

@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from fraud_scorer.artifact.plan import PlannedModel
+from fraud_scorer.artifact.plan import Decision, PlannedModel
 from fraud_scorer.registry.refusal import Verdict
 
 
@@ -34,7 +34,7 @@ class Answering(Struct, frozen=True, kw_only=True):
     share: int = 0
     shadow: bool = False
     last_known_good: str = ""
-    when_unavailable: Literal["approve", "review", "decline"] | None = None
+    when_unavailable: Decision | None = None
 
     @property
     def answers(self) -> bool:

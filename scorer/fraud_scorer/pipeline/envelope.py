@@ -8,14 +8,13 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from fraud_scorer.artifact.plan import MOST_REASONS
+from fraud_scorer.artifact.plan import Decision as Decision
 from fraud_scorer.registry.loaded import AnswerModel as AnswerModel
 
 MAX_AMOUNT = 2**53 - 1
 """Every JSON reader keeps integers up to here exact."""
 
 MAX_ENTITIES = 16
-
-Decision = Literal["approve", "review", "decline"]
 
 EntityKind = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,62}(?!\n)$")]
 EntityId = Annotated[str, Meta(min_length=1, max_length=128)]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fraud_scorer.artifact.plan import Decision
 from fraud_scorer.metrics import Metrics
-from fraud_scorer.pipeline.envelope import Decision
 from fraud_scorer.registry.loaded import LoadedModel
 from fraud_scorer.registry.registry import Role, Roles
 from fraud_scorer.registry.share import Share

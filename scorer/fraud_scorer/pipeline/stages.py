@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from fraud_scorer.artifact.plan import Decision
 from fraud_scorer.decisions.claims import Claims
 from fraud_scorer.decisions.decide import Decided, decide, decide_unavailable
 from fraud_scorer.decisions.lists import Lists, Rule
 from fraud_scorer.decisions.random_approvals import RandomApprovals
-from fraud_scorer.pipeline.envelope import Decision, ScoreRequest
+from fraud_scorer.pipeline.envelope import ScoreRequest
 from fraud_scorer.pipeline.features import Known
 from fraud_scorer.pipeline.record import Records
 from fraud_scorer.registry.loaded import LoadedModel

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from fraud_scorer.artifact.plan import Decision
 from fraud_scorer.registry.loaded import LoadedModel
 from fraud_scorer.registry.share import Share
 
@@ -32,7 +33,7 @@ class Roles:
     """Whether the candidate scores a copy of everything."""
     last_known_good: LoadedModel | None = None
     """Held in case; answers nothing as such."""
-    when_unavailable: Literal["approve", "review", "decline"] | None = None
+    when_unavailable: Decision | None = None
     """What is decided where nothing is active."""
 
     def named(self) -> Mapping[Role, LoadedModel]:
