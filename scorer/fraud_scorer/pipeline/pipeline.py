@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from fraud_scorer.decisions.decide import UNAVAILABLE, Decided, decide
+from fraud_scorer.decisions.decide import UNAVAILABLE, decide, decide_unavailable
 from fraud_scorer.features.online import WITH_DEFAULTS
 from fraud_scorer.metrics import Metrics
 from fraud_scorer.pipeline import record
@@ -267,8 +267,9 @@ class Pipeline:
         declared, rules = self._parts.when_unavailable, self._stages.rules
         if declared is None:
             raise _no_model()
-        decided = Decided(declared, UNAVAILABLE)
-        if rules is not None:
+        if rules is None:
+            decided = decide_unavailable(declared)
+        else:
             decided = rules.decide_unavailable(declared, request)
             context.degraded += rules.lacking
         context.degraded.append(MODEL)
