@@ -60,7 +60,7 @@ class OnlineFeatures:
         """Without a `history` nothing is known of an entity before it was first seen here. `redis`
         may be others' too: who made it closes it."""
         settings = settings or Settings()
-        self._layout, self._settings, self._clock = layout, settings, clock
+        self.layout, self._settings, self._clock = layout, settings, clock
         self._values = Values(layout)
         self._breaker = redis.breaker
         self.redis = RedisHistories(redis, layout, settings, clock, rebuilt=history is not None)
@@ -137,20 +137,20 @@ class OnlineFeatures:
         now = self._clock()
         kinds = {
             one.kind: index
-            for index, one in enumerate(self._layout.kinds)
+            for index, one in enumerate(self.layout.kinds)
             if any(table.shape in ("labels", "attributes") for table in one.tables)
         }
         for name, entity in named:
             kind = kinds.get(name)
             if kind is not None:
                 read = await self._history.read(
-                    self._layout.kinds[kind], entity, time=now, now=now, excluding=()
+                    self.layout.kinds[kind], entity, time=now, now=now, excluding=()
                 )
                 await self.redis.refresh(kind, entity, read)
 
     def _entities(self, transaction: Transaction) -> list[Entity]:
         found = []
-        for index, kind in enumerate(self._layout.kinds):
+        for index, kind in enumerate(self.layout.kinds):
             entity = transaction.entities.get(kind.kind)
             if entity is not None:
                 key = self.redis.entity_key(index, entity)
@@ -162,7 +162,7 @@ class OnlineFeatures:
         read_at: int, degraded: Sequence[str],
     ) -> Answer:  # fmt: skip
         """`totals` are those of `entities`, None where nothing is known."""
-        by_kind: list[Totals | None] = [None] * len(self._layout.kinds)
+        by_kind: list[Totals | None] = [None] * len(self.layout.kinds)
         unknown = False
         for entity, its in zip(entities, totals, strict=True):
             by_kind[entity.kind] = its or None
@@ -180,7 +180,7 @@ class OnlineFeatures:
 
     def _unknown(self, entity: Entity, totals: Totals) -> bool:
         """Whether a window's totals are not known (an attribute may be -1 as well)."""
-        kind = self._layout.kinds[entity.kind]
+        kind = self.layout.kinds[entity.kind]
         return any(
             totals[kind.place(table, index)] == UNKNOWN
             for table in kind.tables
@@ -230,7 +230,7 @@ class _Asking:
             return None
         try:
             return await rebuilder.read(
-                self._online._layout.kinds[entity.kind], entity.id,
+                self._online.layout.kinds[entity.kind], entity.id,
                 excluding={self._transaction.id, *its.excluding}, time=self._transaction.time,
                 now=self._online._clock(), deadline=deadline,
             )  # fmt: skip
@@ -264,7 +264,7 @@ class _Asking:
         return None if why else (read_at, list(totals))
 
     def _totals(self, entity: Entity, read: Read) -> Totals:
-        kind = self._online._layout.kinds[entity.kind]
+        kind = self._online.layout.kinds[entity.kind]
         return state.totals(kind, read.tables, entity.cells)
 
 

@@ -31,7 +31,6 @@ class KeptFeatures:
         """`make` gives the features of a layout, which read what they lack from `history`."""
         self._make, self._history = make, history
         self._online: dict[str, OnlineFeatures] = {}
-        self._layouts: dict[str, Layout] = {}
         self._asked: list[tuple[str, OnlineFeatures]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -45,7 +44,6 @@ class KeptFeatures:
         wanted = {one.layout_key: one.layout for one in models if one.layout is not None}
         self._asked = [(key, self._of(key, layout)) for key, layout in wanted.items()]
         for key in self._online.keys() - wanted.keys():
-            del self._layouts[key]
             self._behind(self._online.pop(key).aclose())
         return bool(wanted)
 
@@ -90,7 +88,7 @@ class KeptFeatures:
             return None
         found: dict[str, Value] = {}
         now = system_clock()
-        for layout in list(self._layouts.values()):
+        for layout in [one.layout for one in self._online.values()]:
             for index, its in enumerate(layout.kinds):
                 if its.kind != kind:
                     continue
@@ -113,7 +111,6 @@ class KeptFeatures:
         online = self._online.get(key)
         if online is None:
             online = self._online[key] = self._make(layout)
-            self._layouts[key] = layout
             self._behind(online.start())
         return online
 
