@@ -2,7 +2,8 @@
 
 A process of its own start shares nothing with its parent but what it is given: the memory where it
 counts, and a socket on which it reports. Nothing here takes long to import, so that they are on
-their way before the parent has loaded what it needs itself.
+their way before the parent has loaded what it needs itself. How long to wait before a child that
+ended is replaced is the same for all of them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,24 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+_LONGEST_PAUSE = 30.0
+_STEADY_SECONDS = 60.0
+"""A process that lived so long is replaced without a pause."""
+
+
+class Pauses:
+    """How long to wait before a process that ended is replaced: not at all at first, and after a
+    steady life; longer each time otherwise."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def after(self, lived: float) -> float:
+        """Seconds, before one is replaced that lived so long."""
+        pause = 0.0 if lived > _STEADY_SECONDS else self._next
+        self._next = min(max(2 * pause, 1.0), _LONGEST_PAUSE)
+        return pause
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,9 @@ import sys
 import time
 from collections.abc import Sequence
 
+from fraud_scorer.http.children import Pauses
 from fraud_scorer.ledger.spool import Spool
 
-_LONGEST_PAUSE = 30.0
-_STEADY_SECONDS = 60.0
 _MARGIN_SECONDS = 3.0
 """What it gets beyond its grace before it is killed."""
 
@@ -46,7 +45,7 @@ class Shipping:
 
     async def keep(self) -> None:
         """Replace the process whenever it dies, until it is to stop and has."""
-        pause = 0.0
+        pauses = Pauses()
         while True:
             began = time.monotonic()
             code = await asyncio.to_thread(self._start().wait)
@@ -55,8 +54,7 @@ class Shipping:
                 if code:
                     _log.error("records may have stayed in the spool", extra={"code": code})
                 return
-            if time.monotonic() - began > _STEADY_SECONDS:
-                pause = 0.0
+            pause = pauses.after(time.monotonic() - began)
             _log.error(
                 "the process that ships records ended and is replaced",
                 extra={"code": code, "pause": pause},
@@ -64,7 +62,6 @@ class Shipping:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause or 0.001)
             self.restarts += 1
-            pause = min(max(2 * pause, 1.0), _LONGEST_PAUSE)
 
     async def stop(self, keeping: asyncio.Task[None]) -> None:
         """Let it ship what is left, and wait for it."""

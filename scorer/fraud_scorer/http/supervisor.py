@@ -28,7 +28,7 @@ from fraud_scorer.following.pod import Pod
 from fraud_scorer.following.token import Token
 from fraud_scorer.http import spooling
 from fraud_scorer.http.asgi import Routes
-from fraud_scorer.http.children import Child
+from fraud_scorer.http.children import Child, Pauses
 from fraud_scorer.http.control import Hello, NotReady, Ready, Report, Said, reports
 from fraud_scorer.http.exposition import Exposition
 from fraud_scorer.http.management import management
@@ -38,10 +38,6 @@ from fraud_scorer.http.server import running
 from fraud_scorer.http.shipping import Shipping
 from fraud_scorer.http.stopping import Stop
 from fraud_scorer.registry.refusal import EXIT_CODE
-
-_LONGEST_PAUSE = 30.0
-_STEADY_SECONDS = 60.0
-"""A process that lived so long is replaced without a pause."""
 
 _HUNG_SECONDS = 30.0
 _MARGIN_SECONDS = 3.0
@@ -173,7 +169,7 @@ class Supervisor:
 
     async def _keep(self, place: Place) -> None:
         """Replace the process of a place whenever it dies."""
-        pause = 0.0
+        pauses = Pauses()
         follower = self._pod.follower if self._pod is not None else None
         while True:
             began = time.monotonic()
@@ -184,8 +180,7 @@ class Supervisor:
             if code == EXIT_CODE or not (self._once_ready or killed_by_model):
                 self._give_up(code if code > 0 else 1)
                 return
-            if time.monotonic() - began > _STEADY_SECONDS:
-                pause = 0.0
+            pause = pauses.after(time.monotonic() - began)
             _log.error(
                 "a serving process ended and is replaced",
                 extra={"place": place.index, "code": code, "pause": pause},
@@ -194,7 +189,6 @@ class Supervisor:
             if self._stop.asked.is_set():
                 return
             place.restart()
-            pause = min(max(2 * pause, 1.0), _LONGEST_PAUSE)
 
     def _give_up(self, code: int) -> None:
         """End the whole for what one process ended with."""
