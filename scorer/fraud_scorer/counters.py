@@ -18,8 +18,11 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import msgspec
+
+K = TypeVar("K")
 
 _STATE_CELLS = 16
 _DIRECTORY_BYTES = 1024 * 1024
@@ -74,6 +77,10 @@ class Slot:
         self._state[_DIRECTORY_LENGTH] = length + len(line)
         return free
 
+    def counted(self, series: Series) -> Sequence[float]:
+        """What its cells hold now."""
+        return self.cells[series.first : series.first + series.size].tolist()
+
     def series(self) -> Iterator[Series]:
         """All that is counted here."""
         length = int(self._state[_DIRECTORY_LENGTH])
@@ -95,6 +102,14 @@ class Slot:
         for series in self.series():
             if series.gauge:
                 self.cells[series.first] = 0.0
+
+
+def add(sums: dict[K, list[float]], key: K, cells: Sequence[float]) -> None:
+    """Add these, one by one, to the sums of that key."""
+    before = sums.get(key)
+    sums[key] = (
+        list(cells) if before is None else [a + b for a, b in zip(before, cells, strict=True)]
+    )
 
 
 class SharedCounters:

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 
 from fraud_scorer.artifact.report import LATENCY_EDGES, SCORE_BINS, Counts
-from fraud_scorer.counters import Slot
+from fraud_scorer.counters import Slot, add
 
 SERIES = "revision"
 
@@ -58,10 +58,8 @@ def counts(slots: Iterable[Slot]) -> dict[str, Counts]:
     for slot in slots:
         for series in slot.series():
             if series.family == SERIES:
-                cells = slot.cells[series.first : series.first + series.size].tolist()
-                revision = series.labels[1]
-                before = sums.get(revision, [0.0] * CELLS)
-                sums[revision] = [a + b for a, b in zip(before, cells, strict=True)]
+                _, revision, _ = series.labels
+                add(sums, revision, slot.counted(series))
     return {revision: _counts(cells) for revision, cells in sums.items()}
 
 

@@ -24,7 +24,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from fraud_scorer.counters import Slot
+from fraud_scorer.counters import Slot, add
 from fraud_scorer.http import tallies
 from fraud_scorer.metrics import FAMILIES, Family
 from fraud_scorer.tally import SERIES
@@ -120,12 +120,7 @@ def _added(slots: Iterable[Slot]) -> dict[str, Values]:
     sums: dict[str, Values] = {}
     for slot in slots:
         for series in slot.series():
-            cells = [float(one) for one in slot.cells[series.first : series.first + series.size]]
-            values = sums.setdefault(series.family, {})
-            before = values.get(series.labels)
-            values[series.labels] = (
-                cells if before is None else [a + b for a, b in zip(before, cells, strict=True)]
-            )
+            add(sums.setdefault(series.family, {}), series.labels, slot.counted(series))
     return sums
 
 

@@ -8,7 +8,8 @@ from itertools import accumulate
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 
 from fraud_scorer.artifact.report import SCORE_BINS
-from fraud_scorer.tally import CELLS, DECISIONS, ERRORS, INVALID, LATENCIES, SCORE_SUM, SCORES
+from fraud_scorer.counters import add
+from fraud_scorer.tally import DECISIONS, ERRORS, INVALID, LATENCIES, SCORE_SUM, SCORES
 
 _SHOWN_EDGES = (0.02, 0.04, *(i / 10 for i in range(1, 10)), 0.96, 0.98, 1.0)
 """Of the scores: finer where most transactions are, and most frauds."""
@@ -50,6 +51,5 @@ def _by_version(tallies: Tallies) -> dict[tuple[str, str], list[float]]:
     """Revisions of one version, which differ in thresholds, are one in Prometheus."""
     sums: dict[tuple[str, str], list[float]] = {}
     for (version, _, role), cells in tallies.items():
-        before = sums.get((version, role), [0.0] * CELLS)
-        sums[version, role] = [a + b for a, b in zip(before, cells, strict=True)]
+        add(sums, (version, role), cells)
     return sums
