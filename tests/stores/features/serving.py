@@ -9,13 +9,14 @@ from itertools import groupby
 from typing import Any
 
 from fraud_scorer.features.events import Attribute, Label, Transaction
-from fraud_scorer.features.history import History, MemoryHistory
+from fraud_scorer.features.history import History
 from fraud_scorer.features.layout import Layout, layout
 from fraud_scorer.features.offline import Event
 from fraud_scorer.features.online import Answer, OnlineFeatures
 from fraud_scorer.features.settings import Settings
 from fraud_scorer.redis.address import RedisAddress
 from fraud_scorer.redis.client import RedisClient
+from tests.stores.features.memory_history import MemoryHistory
 
 PATIENT = Settings(ttl=1e6, retries=1e9, settle=0.001, history_deadline=20.0, rebuilds=10_000)
 """For tests of what is answered, not of how long it takes: nothing is given up or forgotten."""
