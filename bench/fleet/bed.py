@@ -22,7 +22,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.fleet import stages, usage
+from bench import usage
+from bench.fleet import stages
 from fraud_operator.plan.pod_template import MANAGEMENT_PORT
 from fraud_scorer.artifact.manifest import Manifest
 from tests.cluster.api import Cluster

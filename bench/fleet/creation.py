@@ -14,7 +14,8 @@ from typing import Any
 
 import aiohttp
 
-from bench.fleet import detectors, usage
+from bench import usage
+from bench.fleet import detectors
 from bench.fleet.bed import Bed
 from bench.fleet.ready import wait_until
 from bench.fleet.requests import Request, Requests, counted, last_answer

@@ -12,7 +12,8 @@ from datetime import datetime
 
 import aiohttp
 
-from bench.fleet import detectors, usage
+from bench import usage
+from bench.fleet import detectors
 from bench.fleet.bed import Bed
 from bench.fleet.creation import settle
 from bench.fleet.requests import Requests, counted

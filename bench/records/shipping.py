@@ -7,12 +7,12 @@ indexes in all.
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import usage
 from bench.records import material
 from fraud_scorer.ledger.database import Database
 from fraud_scorer.ledger.shipper import Shipper, Shipping
@@ -91,14 +91,9 @@ def _ship(spool: Spool, database: Database) -> tuple[float, float, float]:
     while shipper.shipped.delivered < ROUND + 2:
         shipper.step()
     seconds, spent = time.perf_counter() - began, time.process_time() - busy
-    theirs = _processor_seconds(backend)
+    theirs = usage.cpu_seconds(backend)
     shipper.close()
     return seconds, spent, theirs
-
-
-def _processor_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _size(database: Database) -> float:

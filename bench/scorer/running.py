@@ -16,13 +16,13 @@ from typing import Any
 
 import msgspec
 
+from bench import usage
 from bench.scorer.environments import variables
 from bench.scorer.load import pinned
 from bench.scorer.said import why
 from bench.scorer.servers import OURS, Place, Server, Transaction
 
 START_SECONDS = 90.0
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class ServerError(Exception):
@@ -66,12 +66,11 @@ class Running:
 
     def cpu_seconds(self, without: Collection[int] = ()) -> float:
         """Of all its processes so far, or of all but some."""
-        total = 0
+        total = 0.0
         for pid in set(self.family()).difference(without):
             with suppress(OSError):
-                after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-                total += int(after_name[11]) + int(after_name[12])
-        return total / _TICKS
+                total += usage.cpu_seconds(pid)
+        return total
 
 
 @contextmanager
