@@ -83,7 +83,8 @@ def _shipped(shipped: Shipped) -> Iterator[tuple[str, str]]:
     def rates(records: float) -> str:
         return f"{records:,.0f} records/s, {records * ROWS_A_RECORD:,.0f} rows/s"
 
-    yield "in Postgres before", f"{shipped.loaded:,} records, {shipped.loaded * 3:,} rows"
+    there = shipped.loaded
+    yield "in Postgres before", f"{there:,} records, {there * ROWS_A_RECORD:,} rows"
     yield "burst, into the spool", f"{shipped.appended:,.0f} records/s"
     yield "shipped on top", f"{shipped.records:,} records"
     yield "sustained", rates(shipped.sustained)
