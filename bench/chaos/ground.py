@@ -27,6 +27,7 @@ from sklearn.linear_model import LogisticRegression
 from bench.chaos.filesystem import FileSystem, file_system
 from bench.chaos.load import Heard
 from bench.chaos.pods import Pod
+from bench.mounted import secret
 from fraud_scorer.artifact.digest import canonical_json
 from fraud_scorer.artifact.features import Window
 from fraud_scorer.artifact.manifest import Feature, Thresholds
@@ -145,7 +146,7 @@ class Ground:
 
     def _redis_secret(self, port: int) -> Path:
         port = port or self.redis.port
-        return _secret(
+        return secret(
             self.folder / f"redis-{port}", host=LOOPBACK, port=str(port), password=redis.PASSWORD
         )
 
@@ -165,12 +166,12 @@ class Ground:
         migrated(self.postgres.dsn(), {_LOGIN: _PASSWORD})
         with psycopg.connect(self.postgres.dsn(), autocommit=True) as connection:
             index_entities(connection, None, ["terminal"])
-        _secret(
+        secret(
             self.folder / "postgres", host=LOOPBACK, port=str(self.postgres.port),
             dbname="postgres", username=_LOGIN, password=_PASSWORD,
         )  # fmt: skip
         keys = object_stores.ACCESS_KEY, object_stores.SECRET_KEY
-        _secret(self.folder / "s3-keys", accessKeyID=keys[0], secretAccessKey=keys[1])
+        secret(self.folder / "s3-keys", accessKeyID=keys[0], secretAccessKey=keys[1])
         (self.folder / "s3").mkdir()
         self.start_s3()
         client_of(self._s3_endpoint, *keys).create_bucket(Bucket=BUCKET)
@@ -236,13 +237,6 @@ def _settings() -> dict[str, str]:
         **postgres.SETTINGS, "max_connections": str(CONNECTIONS), "max_wal_size": "256MB",
         "min_wal_size": "32MB",
     }  # fmt: skip
-
-
-def _secret(folder: Path, **keys: str) -> Path:
-    folder.mkdir(exist_ok=True)
-    for name, value in keys.items():
-        (folder / name).write_text(value)
-    return folder
 
 
 def _model(folder: Path) -> Path:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psycopg
 
+from bench.mounted import secret
 from bench.records import loading
 from bench.scorer.running import family
 from fraud_scorer.ledger import partitions
@@ -86,8 +87,8 @@ class Stores:
     def secrets(self) -> tuple[Path, Path]:
         """Of Redis and of Postgres, as a pod has them mounted."""
         return (
-            _secret(self.folder / "redis", uri=self.redis_url),
-            _secret(
+            secret(self.folder / "redis", uri=self.redis_url),
+            secret(
                 self.folder / "postgres", host=LOOPBACK, port=str(self.postgres.port),
                 dbname="postgres", username="postgres", password=postgres.PASSWORD,
             ),
@@ -127,10 +128,3 @@ def _require_room(folder: Path, records: int) -> None:
             f"{wanted >> 30} GiB of disk are needed below {folder.parent} and {free >> 30} are"
             " free: make room, name another folder in TMPDIR, or load fewer (--records)"
         )
-
-
-def _secret(folder: Path, **keys: str) -> Path:
-    folder.mkdir(exist_ok=True)
-    for name, value in keys.items():
-        (folder / name).write_text(value)
-    return folder
