@@ -213,7 +213,7 @@ def ground() -> Iterator[Ground]:
     """Everything started; removed afterwards, with all that it left."""
     with ExitStack() as stack:
         disk = stack.enter_context(file_system())
-        folder = stack.enter_context(_folder())
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="fraudops-chaos-")))
         server = PostgresServer(disk.folder, postgres.find_binaries(), _settings())
         server.create()
         server.start()
@@ -224,12 +224,6 @@ def ground() -> Iterator[Ground]:
         stack.callback(one.kill_pods)
         one.prepare()
         yield one
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    with TemporaryDirectory(prefix="fraudops-chaos-") as name:
-        yield Path(name)
 
 
 def _settings() -> dict[str, str]:

@@ -22,7 +22,7 @@ import msgspec
 _PATIENCE = 10.0
 """Seconds after which nobody waits for an answer any more."""
 _AGAIN_AFTER = 0.05
-_OPEN_MOST = 256
+_OPEN_MOST = 1024
 _WIDE = "\N{MAHJONG TILE RED DRAGON}"
 """An id may have as many characters; of this one each is four bytes."""
 
@@ -103,7 +103,7 @@ class Load:
                     await asyncio.wait_for(self._ending.wait(), early)
                 continue
             sent += 1
-            if len(under_way) < _OPEN_MOST * 4:
+            if len(under_way) < _OPEN_MOST:
                 task = asyncio.create_task(self._one(due))
                 under_way.add(task)
                 task.add_done_callback(under_way.discard)
