@@ -34,7 +34,7 @@ from fraud_scorer.artifact.manifest import Feature, Thresholds
 from fraud_scorer.artifact.plan import store_location
 from fraud_scorer.ledger.entity_indexes import index_entities
 from fraud_scorer.publishing import publish_model
-from tests.cluster.control_plane import LOOPBACK
+from tests.cluster.control_plane import LOOPBACK, free_ports
 from tests.support import object_stores, postgres, redis
 from tests.support.bucket import client_of
 from tests.support.ledger import migrated
@@ -87,7 +87,8 @@ class Ground:
             f"--when-full={when_full}", "--spill-after=2", "--ship-grace=20", "--drain=0.5",
             "--shutdown=5", "--log-level=warning",
         ]  # fmt: skip
-        pod = Pod(command, self.folder / name)
+        port, management = free_ports(2)
+        pod = Pod(command, self.folder / name, port, management)
         self.pods.append(pod)
         return pod.start()
 

@@ -11,11 +11,10 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.scorer.running import family
-from tests.support.object_stores import free_port
 
 PROCESSES = 2
 _READY_SECONDS = 60.0
@@ -29,8 +28,8 @@ class Pod:
     command: Sequence[str]
     """Of `fraud-scorer serve`, without what is the pod's own."""
     folder: Path
-    port: int = field(default_factory=free_port)
-    management: int = field(default_factory=free_port)
+    port: int
+    management: int
     process: subprocess.Popen[bytes] | None = None
 
     @property

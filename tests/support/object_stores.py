@@ -6,7 +6,6 @@ The first two are built from Go modules once a machine (tests.cluster.tools).
 
 from __future__ import annotations
 
-import socket
 import ssl
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from tests.cluster.control_plane import free_ports
 from tests.cluster.tools import tool
 
 ACCESS_KEY, SECRET_KEY = "test-access-key", "test-secret-key"
@@ -116,7 +116,7 @@ class Certificate:
 def versitygw(folder: Path, *more: str, tls: Certificate | None = None, port: int = 0) -> Server:
     """An S3 API on a folder of this machine; `more` are options of it. Files that are put into the
     folder by hand have an etag too."""
-    port = port or free_port()
+    port = port or free_ports(1)[0]
     for name in ("objects", "metadata"):
         (folder / name).mkdir(exist_ok=True)
     secured = [f"--cert={tls.certificate}", f"--key={tls.key}"] if tls else []
@@ -133,7 +133,7 @@ def versitygw(folder: Path, *more: str, tls: Certificate | None = None, port: in
 
 def fake_gcs_server(folder: Path, tls: Certificate | None = None) -> Server:
     """Google's JSON API, without any credentials, in memory."""
-    port = free_port()
+    (port,) = free_ports(1)
     scheme = "https" if tls else "http"
     url = f"{scheme}://127.0.0.1:{port}"
     secured = (
@@ -150,7 +150,7 @@ def fake_gcs_server(folder: Path, tls: Certificate | None = None) -> Server:
 
 def volume_server(folder: Path, *more: str) -> Server:
     """`fraud-scorer volume` on `folder`/volume; `more` are options of it."""
-    port = free_port()
+    (port,) = free_ports(1)
     for name in ("volume", "token"):
         (folder / name).mkdir(exist_ok=True)
     (folder / "token" / "token").write_text(VOLUME_TOKEN)
@@ -167,11 +167,3 @@ def make_google_bucket(endpoint: str, name: str, ca: Path | None = None) -> None
     url = f"{endpoint}/storage/v1/b?project=test"
     trust = ssl.create_default_context(cafile=ca) if ca else True
     httpx.post(url, json={"name": name}, timeout=10, verify=trust).raise_for_status()
-
-
-def free_port() -> int:
-    """A port of the loopback that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port

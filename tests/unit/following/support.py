@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +31,7 @@ from fraud_scorer.artifact.plan import (
 from fraud_scorer.artifact.report import Report
 from fraud_scorer.artifact.s3 import S3Store
 from fraud_scorer.artifact.store import read_manifest
+from tests.cluster.control_plane import free_ports
 from tests.unit.scorer.process import PATIENCE, Process, serving
 from tests.unit.scorer.support import classifier, publish_to, transaction
 
@@ -42,18 +42,11 @@ DETECTOR = "cards"
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        found: int = free.getsockname()[1]
-        return found
-
-
 class Bucket:
     """A bucket whose server can be away."""
 
     def __init__(self, prefix: str) -> None:
-        self.port = free_port()
+        (self.port,) = free_ports(1)
         self.prefix = prefix
         self._server: ThreadedMotoServer | None = None
 
