@@ -41,6 +41,7 @@ from fraud_scorer.artifact.plan import ManifestRef, ModelPlan
 from fraud_scorer.artifact.report import Report
 from fraud_scorer.artifact.verdict import Verdict
 from tests.support.kube import FakeKube
+from tests.support.plans import digest_of
 from tests.support.scorers import StandIn
 
 NAMESPACE, NAME = "fraud", "cards"
@@ -68,7 +69,7 @@ def detector(**spec: Any) -> Object:
 
 def version(name: str, *, day: int = 1, content: str = "") -> StoreVersion:
     """A published version; its bytes are made of `content`, else of its name."""
-    digest = (content or name).encode().hex().ljust(64, "0")[:64]
+    digest = digest_of(content or name)
     manifest = Manifest(
         schema_version=1,
         model="cards",
