@@ -14,12 +14,10 @@ import yaml
 
 from fraud_operator.plan.children import NAME_LABEL, VERIFICATION
 from fraud_operator.plan.verification import JUDGE
-from fraud_scorer.artifact import layout
 from fraud_scorer.artifact import verdict as verdicts
-from fraud_scorer.artifact.digest import qualified, sha256_hex
+from fraud_scorer.artifact.digest import sha256_hex
 from fraud_scorer.artifact.manifest import Manifest, encode
-from fraud_scorer.artifact.plan import ManifestRef
-from fraud_scorer.artifact.verdict import Verdict
+from tests.support.verdicts import proven
 
 _PURPOSE = f'.metadata.labels["{NAME_LABEL}"]'
 _READY = """\
@@ -72,7 +70,8 @@ def config(published: Manifest, address: str) -> str:
     verifies = {"key": _PURPOSE, "operator": "In", "values": [VERIFICATION]}
     serves = {"key": _PURPOSE, "operator": "NotIn", "values": [VERIFICATION]}
     ready = _READY % json.dumps(address)
-    message = json.dumps(verdicts.encode(_verdict(published)).decode())
+    verdict = proven(published, sha256_hex(encode(published)))
+    message = json.dumps(verdicts.encode(verdict).decode())
     return yaml.safe_dump_all(
         [
             _stage("pod-ready", [alive, new, serves], {"statusTemplate": ready}),
@@ -83,22 +82,6 @@ def config(published: Manifest, address: str) -> str:
             ),
             _stage("pod-delete", [going], {"finalizers": {"empty": True}, "delete": True}),
         ]
-    )
-
-
-def _verdict(published: Manifest) -> Verdict:
-    source = sha256_hex(encode(published))
-    model = published.model_file
-    return Verdict(
-        outcome="Proven",
-        reason="Proven",
-        version=published.version,
-        source=source,
-        digest=qualified(model.sha256),
-        manifest=ManifestRef(path=layout.blob(source), sha256=source),
-        model=type(model)(
-            path=layout.blob(model.sha256), sha256=model.sha256, size=model.size, role="model"
-        ),
     )
 
 

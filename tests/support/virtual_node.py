@@ -36,13 +36,12 @@ from fraud_scorer.artifact import layout
 from fraud_scorer.artifact import manifest as manifests
 from fraud_scorer.artifact import plan as model_plans
 from fraud_scorer.artifact import verdict as verdicts
-from fraud_scorer.artifact.digest import qualified
-from fraud_scorer.artifact.manifest import FileRef, Manifest
-from fraud_scorer.artifact.plan import ManifestRef
+from fraud_scorer.artifact.manifest import Manifest
 from fraud_scorer.artifact.verdict import Inconclusive, Verdict
 from tests.support.bucket import ACCESS_KEY, SECRET_KEY, client_of
 from tests.support.process import Installation
 from tests.support.scorers import Listening, StandIn
+from tests.support.verdicts import proven
 
 _EVERY_SECONDS = 0.1
 _TRIES = 100
@@ -229,28 +228,15 @@ def _status(
         return _ended("judge", 4, verdicts.encode(said).decode())
     source, model = arguments["source"], manifest.model_file
     if finding == "Proven":
-        verdict = Verdict(
-            outcome="Proven",
-            reason="Proven",
-            version=version,
-            source=source,
-            digest=qualified(model.sha256),
-            manifest=ManifestRef(path=layout.blob(source), sha256=source),
-            model=FileRef(
-                path=layout.blob(model.sha256),
-                sha256=model.sha256,
-                size=model.size,
-                role="model",
-            ),
-            report=layout.proof_page(arguments["proof-key"]),
-        )
+        page = layout.proof_page(arguments["proof-key"])
+        verdict = proven(manifest, source, report=page)
     else:
         verdict = Verdict(
             outcome="Refused",
             reason=finding,  # type: ignore[arg-type]
             version=version,
             source=source,
-            digest=qualified(model.sha256),
+            digest=manifest.digest,
             file=f"{version}/{model.path}",
             expected="as published",
             actual="something else",

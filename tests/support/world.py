@@ -14,8 +14,6 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, cast
 
-from msgspec import structs
-
 from fraud_operator.apply.applier import Applier
 from fraud_operator.apply.contention import Contention
 from fraud_operator.controller import Controller
@@ -33,16 +31,16 @@ from fraud_operator.runtime import kinds
 from fraud_operator.runtime.events import Recorder
 from fraud_operator.runtime.kube import Object
 from fraud_operator.runtime.queue import WorkQueue
-from fraud_scorer.artifact import layout
 from fraud_scorer.artifact import verdict as verdicts
 from fraud_scorer.artifact.digest import canonical_json, sha256_hex
 from fraud_scorer.artifact.manifest import Engine, Feature, FileRef, Framework, Manifest, Thresholds
-from fraud_scorer.artifact.plan import ManifestRef, ModelPlan
+from fraud_scorer.artifact.plan import ModelPlan
 from fraud_scorer.artifact.report import Report
 from fraud_scorer.artifact.verdict import Verdict
 from tests.support.kube import FakeKube
 from tests.support.plans import digest_of
 from tests.support.scorers import StandIn
+from tests.support.verdicts import proven
 
 NAMESPACE, NAME = "fraud", "cards"
 KEY = Key(NAMESPACE, NAME)
@@ -439,12 +437,4 @@ class World:
                 actual="sha256:" + "f" * 64,
                 message=f"{name}/{model.path} is damaged",
             )
-        return Verdict(
-            outcome="Proven",
-            reason="Proven",
-            version=name,
-            source=source,
-            digest=published.manifest.digest,
-            manifest=ManifestRef(path=layout.blob(source), sha256=source),
-            model=structs.replace(model, path=layout.blob(model.sha256)),
-        )
+        return proven(published.manifest, source)
