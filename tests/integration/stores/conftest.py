@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +13,14 @@ import pytest
 from fraud_scorer.artifact.credentials import GoogleKey, Keys, Token
 from fraud_scorer.artifact.digest import sha256_hex
 from fraud_scorer.artifact.directory import DirectoryStore
-from fraud_scorer.artifact.manifest import (
-    Engine,
-    Feature,
-    FileRef,
-    Framework,
-    Golden,
-    Manifest,
-    Thresholds,
-)
+from fraud_scorer.artifact.manifest import FileRef, Manifest
 from fraud_scorer.artifact.opening import open_store
 from fraud_scorer.artifact.plan import GCSLocation, S3Location, StoreLocation, VolumeLocation
 from fraud_scorer.artifact.store import Store
+from tests.support import manifests
 from tests.support.bucket import client_of
 from tests.support.google import Tokens
+from tests.support.manifests import MODEL_BYTES
 from tests.support.object_stores import (
     ACCESS_KEY,
     SECRET_KEY,
@@ -39,7 +32,6 @@ from tests.support.object_stores import (
 )
 
 PREFIX = "card-payments/"
-MODEL_BYTES = b"not a model, but bytes with a digest" * 1000
 Open = Callable[..., Store]
 
 
@@ -162,16 +154,4 @@ def model_file(tmp_path: Path) -> Path:
 def manifest(version: str = "v1", *, content: bytes = MODEL_BYTES, **changes: Any) -> Manifest:
     """What is said of a version whose model is `content`."""
     model = FileRef(path="model.fdm", sha256=sha256_hex(content), size=len(content), role="model")
-    fields: dict[str, Any] = {
-        "schema_version": 1,
-        "model": "card-payments",
-        "version": version,
-        "created_at": datetime(2026, 1, 1, tzinfo=UTC),
-        "framework": Framework(name="scikit-learn", version="1.9.1", python="3.13.1"),
-        "engine": Engine(format="fdm", version=1),
-        "files": (model,),
-        "features": (Feature(name="amount", type="number", minimum=0, maximum=1000),),
-        "golden": (Golden(features={"amount": 9.5}, score=0.2),),
-        "thresholds": Thresholds(review="0.5", decline="0.9"),
-    }
-    return Manifest(**(fields | changes))
+    return manifests.manifest(version, **{"files": (model,), **changes})
