@@ -222,12 +222,7 @@ class Judge:
             loaded = self._patience.ask(fetched)
         except Refused as error:
             missing = f"it cannot be had: {error}"
-            self._found["active"] = Other(
-                version=other.version,
-                digest=other.digest,
-                thresholds=other.thresholds,
-                missing=missing,
-            )
+            self._found["active"] = msgspec.structs.replace(other, missing=missing)
             return None
         self._found["active"] = other
         return compare.Side(loaded.model, loaded.manifest, wanted.thresholds)
@@ -264,15 +259,11 @@ class Judge:
             at = self._patience.ask(lambda: keep_report(self._artifacts, key, data, html))
         except StoreError:
             return verdict
-        return _with_report(verdict, at)
-
-
-def _with_report(verdict: Verdict, at: str) -> Verdict:
-    return msgspec.structs.replace(verdict, report=at)
+        return msgspec.structs.replace(verdict, report=at)
 
 
 def _at(file: FileRef, path: str) -> FileRef:
-    return FileRef(path=path, sha256=file.sha256, size=file.size, role=file.role)
+    return msgspec.structs.replace(file, path=path)
 
 
 def _shape(loaded: LoadedModel, thresholds: Thresholds | None) -> Shape:
