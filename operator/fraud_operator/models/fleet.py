@@ -234,16 +234,16 @@ class Fleet:
         except WritesForbidden:
             return False
         except _Unconfirmed as error:
-            return self._failed(key, followed, pod, str(error), began)
+            return self._failed(key, pod, str(error), began)
         pod.report = report
         if followed.plan is plan and report.serial < plan.serial:
             problem = f"it follows plan {report.serial} and not {plan.serial}"
-            return self._failed(key, followed, pod, problem, began)
+            return self._failed(key, pod, problem, began)
         pod.failing_since, pod.problem, pod.told = None, "", False
-        self._tell(key, followed, pod, before, report)
+        self._tell(key, followed, before, report)
         return True
 
-    def _failed(self, key: Key, followed: _Followed, pod: _Pod, problem: str, began: float) -> bool:
+    def _failed(self, key: Key, pod: _Pod, problem: str, began: float) -> bool:
         pod.problem = problem
         if pod.failing_since is None:
             pod.failing_since = began
@@ -253,9 +253,7 @@ class Fleet:
             self._changed(key)
         return False
 
-    def _tell(
-        self, key: Key, followed: _Followed, pod: _Pod, before: Report | None, now: Report
-    ) -> None:
+    def _tell(self, key: Key, followed: _Followed, before: Report | None, now: Report) -> None:
         if before is None or _but_counts(before) != _but_counts(now):
             self._changed(key)
         elif before != now and self._clock() - followed.counted_at >= self._pauses.trial:

@@ -156,7 +156,7 @@ class Looker:
             self._uploads.pop(name, None)
             self._read(store, name)
             return
-        bare = _bare(name, files)
+        bare = _bare(files)
         known = self._known.get(name)
         if known is not None and known.version.bare == bare:
             return
@@ -186,7 +186,7 @@ def _published(one: StoreVersion) -> datetime:
     return datetime.fromisoformat(one.bare.modified)
 
 
-def _bare(name: str, files: list[StoredFile]) -> BareFile | None:
+def _bare(files: list[StoredFile]) -> BareFile | None:
     """The one model file of a version that nobody described. What `publish` is about to describe
     has a compiled model beside it, and that comes first."""
     here = [one for one in files if one.path.count("/") == 1]

@@ -83,7 +83,7 @@ def decide(inputs: Inputs, effective: Effective) -> Decision:
         ),
         wanted=choice.wanted,
         waiting=draft.waiting,
-        unfit=written.unfit(draft, plan),
+        unfit=written.unfit(draft),
         versions=written.shown(draft, choice),
         passed_over=choice.passed_over,
         quarantine=draft.ledger.refused,

@@ -70,7 +70,6 @@ class Heard:
 
     record: Record
     ledger: Ledger
-    proven: tuple[Proof, ...] = ()
     inconclusive: tuple[Attempt, ...] = ()
 
 
@@ -196,7 +195,7 @@ def _proven(
     )
     record = _with_attempt(heard.record, over)
     record = structs.replace(record, proofs=(proof, *record.proofs)[:MOST_PROOFS])
-    return Heard(record, heard.ledger, (*heard.proven, proof), heard.inconclusive)
+    return Heard(record, heard.ledger, heard.inconclusive)
 
 
 def _refused(
@@ -215,7 +214,7 @@ def _refused(
     record = _with_attempt(
         heard.record, Attempt(key=one.key, version=one.version, number=one.attempt, over=True)
     )
-    return Heard(record, heard.ledger.refuse(entry), heard.proven, heard.inconclusive)
+    return Heard(record, heard.ledger.refuse(entry), heard.inconclusive)
 
 
 def _inconclusive(
@@ -237,7 +236,7 @@ def _inconclusive(
         over=True,
     )
     record = _with_attempt(heard.record, failed)
-    return Heard(record, heard.ledger, heard.proven, (*heard.inconclusive, failed))
+    return Heard(record, heard.ledger, (*heard.inconclusive, failed))
 
 
 def _with_attempt(record: Record, attempt: Attempt) -> Record:

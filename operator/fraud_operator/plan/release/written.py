@@ -130,7 +130,7 @@ def wanted_blobs(draft: Draft, plan: ModelPlan | None, inputs: Inputs) -> tuple[
     return tuple(dict.fromkeys(wanted))
 
 
-def unfit(draft: Draft, plan: ModelPlan | None) -> str:
+def unfit(draft: Draft) -> str:
     """A pod that cannot hold what its siblings hold."""
     for model in (draft.active, draft.record.trial.model if draft.record.trial else None):
         if model is not None and (both := draft.pods.unfit(model)) is not None:

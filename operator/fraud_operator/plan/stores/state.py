@@ -20,7 +20,6 @@ BINDING_SECONDS = 60.0
 class StoreState:
     """`why` is empty while it is ready, or on its way."""
 
-    made: bool
     ready: bool
     why: str
 
@@ -30,14 +29,14 @@ def store_state(workload: Workload, pods: Sequence[Manifested], inputs: Inputs) 
     there = inputs.observed.children.get(("StatefulSet", workload.name))
     if there is None:
         # While it is made anew around its pod, that goes on.
-        return StoreState(made=False, ready=any(map(_is_ready, pods)), why="")
+        return StoreState(ready=any(map(_is_ready, pods)), why="")
     status = there.get("status", {})
     noticed = status.get("observedGeneration", 0) >= there["metadata"].get("generation", 1)
     if noticed and status.get("readyReplicas", 0) >= 1:
-        return StoreState(made=True, ready=True, why="")
+        return StoreState(ready=True, why="")
     if still_binding(workload, inputs) > 0:
-        return StoreState(made=True, ready=False, why="")
-    return StoreState(made=True, ready=False, why=_pending(workload, inputs) or trouble(pods))
+        return StoreState(ready=False, why="")
+    return StoreState(ready=False, why=_pending(workload, inputs) or trouble(pods))
 
 
 def still_binding(workload: Workload, inputs: Inputs) -> float:
