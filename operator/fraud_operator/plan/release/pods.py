@@ -60,20 +60,12 @@ class Pods:
 
     def unheld(self, model: PlannedModel) -> Held | None:
         """What pods say where no pod holds it, and none of them ever can: its bytes are gone."""
-        said = [one for _, one in self.held(model)]
-        gone = [
-            one
-            for one in said
-            if one.state in ("Refused", "Waiting") and one.reason in BLOB_REASONS
-        ]
+        gone = [one for _, one in self.held(model) if _is_gone(one)]
         return gone[0] if gone and len(gone) == len(self.states) else None
 
     def gone(self, model: PlannedModel) -> bool:
         """Whether any pod got other bytes than those that were proven, or none."""
-        return any(
-            one.state in ("Refused", "Waiting") and one.reason in BLOB_REASONS
-            for _, one in self.held(model)
-        )
+        return any(_is_gone(one) for _, one in self.held(model))
 
     def unfit(self, model: PlannedModel) -> tuple[PodState, Held] | None:
         """A pod that refuses what is no verdict, or not yet."""
@@ -117,6 +109,10 @@ class Pods:
 
     def _concerned(self) -> Sequence[PodState]:
         return [one for one in self.states if one.ready] or self.states
+
+
+def _is_gone(held: Held) -> bool:
+    return held.state in ("Refused", "Waiting") and held.reason in BLOB_REASONS
 
 
 def described(held: Held) -> str:

@@ -58,21 +58,14 @@ class Scoring:
         return structs.replace(made, golden_tolerance=model.golden_tolerance)
 
 
-def is_same_model(one: PlannedModel, other: PlannedModel) -> bool:
-    """Whether both differ in thresholds and reasons at the most."""
+def is_same_model(one: PlannedModel | Proof, other: PlannedModel) -> bool:
+    """Whether both differ in thresholds and reasons at the most; of a proof: whether it is its."""
     return one.digest == other.digest and one.manifest.sha256 == other.manifest.sha256
 
 
 def proof_of(record: Record, model: PlannedModel) -> Proof | None:
     """The proof that a revision came from."""
-    return next(
-        (
-            one
-            for one in record.proofs
-            if one.digest == model.digest and one.manifest.sha256 == model.manifest.sha256
-        ),
-        None,
-    )
+    return next((one for one in record.proofs if is_same_model(one, model)), None)
 
 
 def source_of(record: Record, model: PlannedModel) -> str:
@@ -254,10 +247,7 @@ class _Walk:
         return None
 
     def _is_planned(self, proof: Proof) -> bool:
-        return any(
-            one.digest == proof.digest and one.manifest.sha256 == proof.manifest.sha256
-            for one in self.known
-        )
+        return any(is_same_model(proof, one) for one in self.known)
 
 
 def refused(version: str, entry: Entry) -> SeenVersion:
