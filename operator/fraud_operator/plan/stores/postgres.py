@@ -154,11 +154,11 @@ def growth(
 def postgres_workload(
     detector: FraudDetector,
     spec: ManagedPostgres,
+    size: PostgresSize,
     defaults: OperatorDefaults,
     children: Mapping[ChildKey, Manifested],
 ) -> Workload:
     """All that it is made of."""
-    size = postgres_size(detector, spec, children)
     image = store_image(
         spec.version or "",
         spec.image or "",

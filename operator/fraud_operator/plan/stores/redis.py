@@ -64,11 +64,11 @@ def redis_size(spec: ManagedRedis) -> RedisSize:
 def redis_workload(
     detector: FraudDetector,
     spec: ManagedRedis,
+    size: RedisSize,
     defaults: OperatorDefaults,
     children: Mapping[ChildKey, Manifested],
 ) -> Workload:
     """All that it is made of."""
-    size = redis_size(spec)
     image = store_image(
         spec.version or "",
         spec.image or "",

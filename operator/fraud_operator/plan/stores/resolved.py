@@ -64,23 +64,26 @@ def stores(inputs: Inputs, sizes: Effective) -> Stores:
     redis = detector.spec.redis.managed if detector.spec.redis is not None else None
     postgres = detector.spec.postgres.managed if detector.spec.postgres is not None else None
     how = recording(detector)
+    made_redis = None
+    if redis is not None:
+        redis_size = of_redis.redis_size(redis)
+        made_redis = ManagedRedisStore(
+            redis_size,
+            of_redis.redis_workload(detector, redis, redis_size, inputs.defaults, children),
+        )
     made_postgres = None
     if postgres is not None:
+        size = of_postgres.postgres_size(detector, postgres, children)
         made_postgres = ManagedPostgresStore(
-            of_postgres.postgres_size(detector, postgres, children),
-            of_postgres.postgres_workload(detector, postgres, inputs.defaults, children),
+            size,
+            of_postgres.postgres_workload(detector, postgres, size, inputs.defaults, children),
             of_postgres.refused(detector, postgres, children),
             of_postgres.growth(detector, postgres, children),
         )
     connections = _budget(detector, sizes, how, made_postgres)
     return Stores(
         detector=detector,
-        redis=None
-        if redis is None
-        else ManagedRedisStore(
-            of_redis.redis_size(redis),
-            of_redis.redis_workload(detector, redis, inputs.defaults, children),
-        ),
+        redis=made_redis,
         postgres=made_postgres,
         recording=how,
         budget=connections,
