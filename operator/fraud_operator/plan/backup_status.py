@@ -39,7 +39,8 @@ def backed_up(inputs: Inputs) -> Finding | None:
     wanted = inputs.detector.spec.model.backup
     if wanted is None:
         return None
-    last = backup_status(inputs).get("lastSuccess", "")
+    status = backup_status(inputs)
+    last = status.get("lastSuccess", "")
     for run in _last_of_each(inputs.observed.backups):
         if run.report is None:
             return Finding("False", "BackupFailed", f"{run.trouble}. {_since(last)}")
@@ -51,7 +52,6 @@ def backed_up(inputs: Inputs) -> Finding | None:
         return Finding(
             "Unknown", "NotYet", f'There was no backup yet; the schedule is "{schedule}".'
         )
-    status = backup_status(inputs)
     return Finding(
         "True",
         "BackedUp",

@@ -19,7 +19,7 @@ from fraud_operator.plan.children import NAME_LABEL, VERIFICATION, labels, metad
 from fraud_operator.plan.effective import Effective
 from fraud_operator.plan.pod_template import TERMINATION_LOG, placement, restricted
 from fraud_operator.plan.release.decision import WantedVerification
-from fraud_operator.plan.release.rules import FORMAT_VERSION, release_rules
+from fraud_operator.plan.release.rules import FORMAT_VERSION, VerificationRules
 from fraud_operator.plan.store_location import (
     artifacts_of,
     credentials_volume,
@@ -68,6 +68,11 @@ class Verifying:
     """Whose callers' requests the version has to take, and what the report compares it with."""
 
     @property
+    def rules(self) -> VerificationRules:
+        """How it is to be proven."""
+        return self.effective.release.verification
+
+    @property
     def has_code(self) -> bool:
         """Whether something is to be compiled: a bare file, or a format of another release."""
         manifest = self.version.manifest
@@ -82,7 +87,7 @@ def verification_name(detector: FraudDetector, wanted: WantedVerification) -> st
 def verification(of: Verifying) -> Manifested:
     """The Job."""
     detector, wanted = of.detector, of.wanted
-    rules = release_rules(detector.spec.model).verification
+    rules = of.rules
     name = verification_name(detector, wanted)
     meta = metadata(
         detector,
@@ -165,7 +170,7 @@ def _fetch(of: Verifying) -> dict[str, Any]:
 
 
 def _compile(of: Verifying) -> dict[str, Any]:
-    rules = release_rules(of.detector.spec.model).verification
+    rules = of.rules
     mebibytes = int(quantities.bytes_of(rules.memory)) // _MEBIBYTE
     timeout = quantities.seconds(rules.timeout)
     arguments = [
@@ -180,7 +185,7 @@ def _compile(of: Verifying) -> dict[str, Any]:
 
 def _judge(of: Verifying) -> dict[str, Any]:
     detector = of.detector
-    rules = release_rules(detector.spec.model).verification
+    rules = of.rules
     place = artifacts_of(detector)
     arguments = [
         f"--fetched={_FETCHED}",
@@ -210,7 +215,7 @@ def _judge(of: Verifying) -> dict[str, Any]:
 
 def _hold_to_signature(of: Verifying, arguments: list[str], mounts: list[dict[str, Any]]) -> None:
     """Give a container the public key, where versions must be signed."""
-    secret = release_rules(of.detector.spec.model).verification.public_key_secret
+    secret = of.rules.public_key_secret
     if secret is not None:
         arguments.append(f"--signature-key={_SIGNATURE}/{secret[1]}")
         mounts.append(_mount("signature", _SIGNATURE, read_only=True))
@@ -245,7 +250,7 @@ def _container(
 
 
 def _volumes(of: Verifying, first: list[str]) -> list[dict[str, Any]]:
-    rules = release_rules(of.detector.spec.model).verification
+    rules = of.rules
     names = ["fetched", "compiled", *(f"tmp-{name}" for name in (*first, JUDGE))]
     volumes: list[dict[str, Any]] = [
         {"name": name, "emptyDir": {"sizeLimit": _ROOM}} for name in names
