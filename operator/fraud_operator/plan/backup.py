@@ -13,8 +13,7 @@ from fraud_operator.api.backup import ModelBackup
 from fraud_operator.api.frauddetector import FraudDetector
 from fraud_operator.plan.children import (
     BACKUP,
-    NAME_LABEL,
-    labels,
+    labels_for,
     management_name,
     metadata,
     model_plan_name,
@@ -60,6 +59,7 @@ def backups(
     wanted = detector.spec.model.backup
     if wanted is None:
         return
+    both = labels_for(detector, BACKUP, "backup")
     for what, schedule in (
         (MIRROR, wanted.schedule or DEFAULT_SCHEDULE),
         (HEAL, wanted.heal_schedule or DEFAULT_HEAL_SCHEDULE),
@@ -71,12 +71,12 @@ def backups(
             "successfulJobsHistoryLimit": _KEPT,
             "failedJobsHistoryLimit": _KEPT,
             "jobTemplate": {
-                "metadata": {"labels": _labels(detector)},
+                "metadata": {"labels": both},
                 "spec": {
                     "backoffLimit": 2,
                     "activeDeadlineSeconds": _LONGEST_SECONDS,
                     "template": {
-                        "metadata": {"labels": _labels(detector)},
+                        "metadata": {"labels": both},
                         "spec": _pod(detector, wanted, image, defaults, heal_only=what == HEAL),
                     },
                 },
@@ -90,11 +90,6 @@ def backups(
             "metadata": metadata(detector, backup_name(detector, what)),
             "spec": spec,
         }
-
-
-def _labels(detector: FraudDetector) -> dict[str, str]:
-    """None by which a Deployment or a Service takes its pods for scorers."""
-    return {**labels(detector), NAME_LABEL: BACKUP, "app.kubernetes.io/component": "backup"}
 
 
 def _pod(

@@ -13,6 +13,7 @@ the pod out of the Service, and leaves it in the Deployment."""
 
 NAME_LABEL = "app.kubernetes.io/name"
 INSTANCE_LABEL = "app.kubernetes.io/instance"
+COMPONENT_LABEL = "app.kubernetes.io/component"
 SCORER = "fraud-scorer"
 BACKUP = "fraud-model-backup"
 VERIFICATION = "fraud-verification"
@@ -54,11 +55,17 @@ def labels(detector: FraudDetector) -> dict[str, str]:
     return {
         NAME_LABEL: SCORER,
         INSTANCE_LABEL: detector.name,
-        "app.kubernetes.io/component": "scorer",
+        COMPONENT_LABEL: "scorer",
         "app.kubernetes.io/part-of": "fraudops",
         "app.kubernetes.io/managed-by": "fraud-operator",
         DETECTOR_LABEL: detector.name,
     }
+
+
+def labels_for(detector: FraudDetector, purpose: str, component: str) -> dict[str, str]:
+    """Of a child that is for another purpose than scoring, and of its pods: none by which a
+    Deployment or a Service takes these for scorers."""
+    return {**labels(detector), NAME_LABEL: purpose, COMPONENT_LABEL: component}
 
 
 def pod_selector(detector: FraudDetector) -> dict[str, str]:

@@ -13,10 +13,11 @@ from typing import Any
 
 from fraud_operator.api.frauddetector import FraudDetector
 from fraud_operator.plan.children import (
+    COMPONENT_LABEL,
     DETECTOR_LABEL,
     NAME_LABEL,
     VOLUME,
-    labels,
+    labels_for,
     management_name,
     metadata,
     scorer_name,
@@ -38,7 +39,6 @@ ROOT = "/models"
 """Where the volume is in the pod: what is copied there is published."""
 
 CONTAINER = "volume"
-_COMPONENT_LABEL = "app.kubernetes.io/component"
 _TOKEN_FOLDER = "/etc/fraudops/volume-token"  # noqa: S105 - a folder
 _USER = 65532
 _GRACE_SECONDS = 30
@@ -65,13 +65,12 @@ class VolumeServer:
     @property
     def labels(self) -> dict[str, str]:
         """None by which pods are taken for scorers."""
-        own = {NAME_LABEL: VOLUME, _COMPONENT_LABEL: self.use}
-        return {**labels(self.detector), **own}
+        return labels_for(self.detector, VOLUME, self.use)
 
     @property
     def selector(self) -> dict[str, str]:
         """Labels of its pods; they can never change."""
-        return {key: self.labels[key] for key in (NAME_LABEL, DETECTOR_LABEL, _COMPONENT_LABEL)}
+        return {key: self.labels[key] for key in (NAME_LABEL, DETECTOR_LABEL, COMPONENT_LABEL)}
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -135,7 +134,7 @@ def trouble_of(detector: FraudDetector, observed: Observed) -> str:
         pods = [
             pod
             for pod in observed.volumes
-            if pod["metadata"]["labels"].get(_COMPONENT_LABEL) == server.use
+            if pod["metadata"]["labels"].get(COMPONENT_LABEL) == server.use
         ]
         if why := trouble(pods) or state.refused or state.failed:
             return f"The volume of claim {server.claim} is not given out: {why}"

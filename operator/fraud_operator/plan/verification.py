@@ -15,7 +15,7 @@ from typing import Any
 
 from fraud_operator.api import quantities
 from fraud_operator.api.frauddetector import FraudDetector
-from fraud_operator.plan.children import NAME_LABEL, VERIFICATION, labels, metadata, scorer_name
+from fraud_operator.plan.children import VERIFICATION, labels_for, metadata, scorer_name
 from fraud_operator.plan.effective import Effective
 from fraud_operator.plan.pod_template import TERMINATION_LOG, placement, restricted
 from fraud_operator.plan.release.decision import WantedVerification
@@ -87,7 +87,7 @@ def verification_name(detector: FraudDetector, wanted: WantedVerification) -> st
 def verification(of: Verifying) -> Manifested:
     """The Job."""
     detector, wanted = of.detector, of.wanted
-    rules = of.rules
+    rules, both = of.rules, labels_for(detector, VERIFICATION, "verification")
     name = verification_name(detector, wanted)
     meta = metadata(
         detector,
@@ -102,14 +102,14 @@ def verification(of: Verifying) -> Manifested:
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {**meta, "labels": _labels(detector)},
+        "metadata": {**meta, "labels": both},
         "spec": {
             "backoffLimit": 0,
             "activeDeadlineSeconds": quantities.seconds(rules.timeout),
             "ttlSecondsAfterFinished": _KEPT_SECONDS,
             "template": {
                 "metadata": {
-                    "labels": _labels(detector),
+                    "labels": both,
                     "annotations": {
                         "cluster-autoscaler.kubernetes.io/safe-to-evict": "true",
                         # A cloud's webhook gives containers a token: this one is to have none.
@@ -120,12 +120,6 @@ def verification(of: Verifying) -> Manifested:
             },
         },
     }
-
-
-def _labels(detector: FraudDetector) -> dict[str, str]:
-    """None by which a Deployment or a Service takes its pods for scorers."""
-    own = {NAME_LABEL: VERIFICATION, "app.kubernetes.io/component": "verification"}
-    return {**labels(detector), **own}
 
 
 def _pod(of: Verifying) -> dict[str, Any]:

@@ -16,11 +16,10 @@ from fraud_operator.plan.children import (
     NAME_LABEL,
     POSTGRES,
     REDIS,
-    labels,
+    labels_for,
     metadata,
 )
 
-_COMPONENT_LABEL = "app.kubernetes.io/component"
 DATA_VOLUME = "data"
 
 
@@ -71,7 +70,7 @@ def records_name(detector: FraudDetector) -> str:
 
 def store_labels(detector: FraudDetector, purpose: str) -> dict[str, str]:
     """Of a store's children and pods: none by which pods are taken for scorers."""
-    return {**labels(detector), NAME_LABEL: purpose, _COMPONENT_LABEL: _COMPONENTS[purpose]}
+    return labels_for(detector, purpose, _COMPONENTS[purpose])
 
 
 def store_selector(detector: FraudDetector, purpose: str) -> dict[str, str]:

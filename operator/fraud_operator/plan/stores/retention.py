@@ -9,7 +9,7 @@ from typing import Any
 from fraud_operator.api import quantities
 from fraud_operator.api.audit import AuditPlace
 from fraud_operator.api.frauddetector import FraudDetector
-from fraud_operator.plan.children import NAME_LABEL, RETENTION, labels, metadata, scorer_name
+from fraud_operator.plan.children import RETENTION, labels_for, metadata, scorer_name
 from fraud_operator.plan.pod_template import placement, restricted
 from fraud_operator.plan.store_location import credentials_volume
 from fraud_operator.plan.stores.names import (
@@ -41,8 +41,7 @@ def retention(
     """None where nothing is recorded."""
     if how is None or detector.spec.postgres is None:
         return
-    own = {NAME_LABEL: RETENTION, "app.kubernetes.io/component": "retention"}
-    both = {**labels(detector), **own}
+    both = labels_for(detector, RETENTION, "retention")
     yield {
         "apiVersion": "batch/v1",
         "kind": "CronJob",

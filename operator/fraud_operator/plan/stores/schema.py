@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from fraud_operator.api.frauddetector import FraudDetector
-from fraud_operator.plan.children import NAME_LABEL, SCHEMA, labels, metadata, scorer_name
+from fraud_operator.plan.children import SCHEMA, labels_for, metadata, scorer_name
 from fraud_operator.plan.pod_template import placement, restricted
 from fraud_operator.plan.stores.names import (
     claim_name,
@@ -118,8 +118,7 @@ def _job(
     kinds: Sequence[str],
     defaults: OperatorDefaults,
 ) -> Manifested:
-    own = {NAME_LABEL: SCHEMA, "app.kubernetes.io/component": "schema"}
-    both = {**labels(detector), **own}
+    both = labels_for(detector, SCHEMA, "schema")
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
