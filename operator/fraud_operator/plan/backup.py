@@ -17,14 +17,16 @@ from fraud_operator.plan.children import (
     management_name,
     metadata,
     model_plan_name,
-    scorer_name,
     siblings_name,
 )
 from fraud_operator.plan.pod_template import (
     MANAGEMENT_PORT,
     TERMINATION_LOG,
+    environment,
+    mount,
     placement,
     restricted,
+    unprivileged,
 )
 from fraud_operator.plan.store_location import artifacts_of, credentials_volume, location_of
 from fraud_operator.plan.types import Manifested, OperatorDefaults
@@ -119,16 +121,16 @@ def _pod(
         {"name": "management", "secret": {"secretName": management_name(detector)}},
         {"name": "tmp", "emptyDir": {"sizeLimit": _ROOM}},
     ]
-    mounts: list[dict[str, Any]] = [
-        {"name": "plan", "mountPath": _PLAN, "readOnly": True},
-        {"name": "management", "mountPath": _TOKEN, "readOnly": True},
-        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 -- the pod's own
+    mounts = [
+        mount("plan", _PLAN, read_only=True),
+        mount("management", _TOKEN, read_only=True),
+        mount("tmp", "/tmp"),  # noqa: S108 -- the pod's own
     ]
     for name, place, path in (("store", store, _STORE), ("backup", destination, _BACKUP)):
         volume = credentials_volume(name, detector, place)
         if volume is not None:
             volumes.append(dict(volume))
-            mounts.append({"name": name, "mountPath": path, "readOnly": True})
+            mounts.append(mount(name, path, read_only=True))
     container: dict[str, Any] = {
         "name": CONTAINER,
         "image": image,
@@ -140,21 +142,11 @@ def _pod(
         "terminationMessagePath": TERMINATION_LOG,
         "terminationMessagePolicy": "File",
         "volumeMounts": mounts,
+        **environment(detector),
     }
-    if detector.spec.scorer.extra_env:
-        container["env"] = [
-            one.model_dump(by_alias=True, exclude_none=True)
-            for one in detector.spec.scorer.extra_env
-        ]
     return {
+        **unprivileged(detector),
         "restartPolicy": "Never",
-        "serviceAccountName": scorer_name(detector),
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
         "containers": [container],
         "volumes": volumes,
         **placement(detector),

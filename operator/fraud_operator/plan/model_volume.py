@@ -25,6 +25,7 @@ from fraud_operator.plan.children import (
 from fraud_operator.plan.management_token import VOLUME_TOKEN_KEY
 from fraud_operator.plan.pod_template import (
     TEMPLATE_ANNOTATION,
+    mount,
     placement,
     restricted,
     template_of,
@@ -203,8 +204,8 @@ def _container(image: str, defaults: OperatorDefaults) -> dict[str, Any]:
         "livenessProbe": _probe("/health/live", period=10, failures=6),
         "securityContext": restricted(),
         "volumeMounts": [
-            {"name": "volume", "mountPath": ROOT},
-            {"name": "token", "mountPath": _TOKEN_FOLDER, "readOnly": True},
+            mount("volume", ROOT),
+            mount("token", _TOKEN_FOLDER, read_only=True),
         ],
     }
 

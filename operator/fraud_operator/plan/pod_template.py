@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fraud_operator.api.frauddetector import FraudDetector
-from fraud_operator.api.scorer import EnvVar, Toleration
+from fraud_operator.api.scorer import Toleration
 from fraud_operator.plan.children import (
     SERVING_LABEL,
     labels,
@@ -135,6 +135,34 @@ def restricted() -> dict[str, Any]:
     }
 
 
+def unprivileged(detector: FraudDetector) -> dict[str, Any]:
+    """Who a pod of the scorer's image is: one without rights, in the cluster and on its node."""
+    return {
+        "serviceAccountName": scorer_name(detector),
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+
+
+def environment(detector: FraudDetector) -> dict[str, Any]:
+    """The variables of its container, a proxy for the store among them; empty where there are
+    none."""
+    given = detector.spec.scorer.extra_env
+    if not given:
+        return {}
+    return {"env": [one.model_dump(by_alias=True, exclude_none=True) for one in given]}
+
+
+def mount(name: str, path: str, *, read_only: bool = False) -> dict[str, Any]:
+    """A volume in a container."""
+    made: dict[str, Any] = {"name": name, "mountPath": path}
+    return {**made, "readOnly": True} if read_only else made
+
+
 def placement(detector: FraudDetector) -> dict[str, Any]:
     """On which nodes pods may run, and how they get their image."""
     spec = detector.spec.scorer
@@ -181,13 +209,7 @@ def _rendered(
         # A cloud's webhook gives a pod its identity on creation: another one takes new pods.
         annotations[_IDENTITY_ANNOTATION] = _hash(spec.service_account_annotations)
     pod: dict[str, Any] = {
-        "serviceAccountName": scorer_name(detector),
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        **unprivileged(detector),
         "terminationGracePeriodSeconds": effective.grace_seconds,
         "containers": [_container(detector, effective, image, defaults)],
         "volumes": _volumes(detector),
@@ -223,20 +245,16 @@ def _container(
     detector: FraudDetector, effective: Effective, image: str, defaults: OperatorDefaults
 ) -> dict[str, Any]:
     mounts = [
-        {"name": "model-plan", "mountPath": _PLAN_FOLDER, "readOnly": True},
-        {"name": "management", "mountPath": _MANAGEMENT_FOLDER, "readOnly": True},
-        {"name": "state", "mountPath": _STATE_FOLDER},
-        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 -- the pod's own
+        mount("model-plan", _PLAN_FOLDER, read_only=True),
+        mount("management", _MANAGEMENT_FOLDER, read_only=True),
+        mount("state", _STATE_FOLDER),
+        mount("tmp", "/tmp"),  # noqa: S108 -- the pod's own
     ]
     if credentials_volume("store-credentials", detector, artifacts_of(detector)) is not None:
-        mounts.append(
-            {"name": "store-credentials", "mountPath": _CREDENTIALS_FOLDER, "readOnly": True}
-        )
+        mounts.append(mount("store-credentials", _CREDENTIALS_FOLDER, read_only=True))
     if _backup_credentials(detector) is not None:
-        mounts.append(
-            {"name": _BACKUP_VOLUME, "mountPath": _BACKUP_CREDENTIALS_FOLDER, "readOnly": True}
-        )
-    container: dict[str, Any] = {
+        mounts.append(mount(_BACKUP_VOLUME, _BACKUP_CREDENTIALS_FOLDER, read_only=True))
+    return {
         "name": CONTAINER,
         "image": image,
         "imagePullPolicy": defaults.image_pull_policy,
@@ -265,10 +283,8 @@ def _container(
         "terminationMessagePath": TERMINATION_LOG,
         "terminationMessagePolicy": "File",
         "volumeMounts": mounts,
+        **environment(detector),
     }
-    if detector.spec.scorer.extra_env:
-        container["env"] = [_variable(one) for one in detector.spec.scorer.extra_env]
-    return container
 
 
 def _ending(grace: int) -> list[str]:
@@ -361,8 +377,4 @@ def _prefer_other_nodes(detector: FraudDetector) -> dict[str, Any]:
 
 
 def _toleration(one: Toleration) -> dict[str, Any]:
-    return one.model_dump(by_alias=True, exclude_none=True)
-
-
-def _variable(one: EnvVar) -> dict[str, Any]:
     return one.model_dump(by_alias=True, exclude_none=True)

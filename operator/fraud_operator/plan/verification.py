@@ -15,9 +15,16 @@ from typing import Any
 
 from fraud_operator.api import quantities
 from fraud_operator.api.frauddetector import FraudDetector
-from fraud_operator.plan.children import VERIFICATION, labels_for, metadata, scorer_name
+from fraud_operator.plan.children import VERIFICATION, labels_for, metadata
 from fraud_operator.plan.effective import Effective
-from fraud_operator.plan.pod_template import TERMINATION_LOG, placement, restricted
+from fraud_operator.plan.pod_template import (
+    TERMINATION_LOG,
+    environment,
+    mount,
+    placement,
+    restricted,
+    unprivileged,
+)
 from fraud_operator.plan.release.decision import WantedVerification
 from fraud_operator.plan.release.rules import FORMAT_VERSION, VerificationRules
 from fraud_operator.plan.store_location import (
@@ -125,15 +132,9 @@ def verification(of: Verifying) -> Manifested:
 def _pod(of: Verifying) -> dict[str, Any]:
     first = [_fetch(of), *([_compile(of)] if of.has_code else [])]
     return {
+        **unprivileged(of.detector),
         "restartPolicy": "Never",
-        "serviceAccountName": scorer_name(of.detector),
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 5,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
         "initContainers": first,
         "containers": [_judge(of)],
         "volumes": _volumes(of, [one["name"] for one in first]),
@@ -155,11 +156,11 @@ def _fetch(of: Verifying) -> dict[str, Any]:
         arguments.append(f"--created-at={bare.modified}")
     else:
         arguments.append(f"--source={wanted.source}")
-    mounts = [_mount("fetched", _FETCHED)]
+    mounts = [mount("fetched", _FETCHED)]
     # What nobody signed is refused before any of it is run.
     _hold_to_signature(of, arguments, mounts)
     if credentials_volume("store", of.detector, source) is not None:
-        mounts.append(_mount("store", _STORE, read_only=True))
+        mounts.append(mount("store", _STORE, read_only=True))
     return _container(of, FETCH, arguments, mounts, memory=_FETCH_MEMORY)
 
 
@@ -173,8 +174,8 @@ def _compile(of: Verifying) -> dict[str, Any]:
         f"--memory={max(_LEAST_FOR_CHILD, mebibytes - _LEFT_TO_PARENT)}Mi",
         f"--timeout={max(1, timeout - timeout // 10)}",
     ]
-    mounts = [_mount("fetched", _FETCHED, read_only=True), _mount("compiled", _COMPILED)]
-    return _container(of, COMPILE, arguments, mounts, memory=rules.memory, environment=False)
+    mounts = [mount("fetched", _FETCHED, read_only=True), mount("compiled", _COMPILED)]
+    return _container(of, COMPILE, arguments, mounts, memory=rules.memory, connects=False)
 
 
 def _judge(of: Verifying) -> dict[str, Any]:
@@ -192,11 +193,11 @@ def _judge(of: Verifying) -> dict[str, Any]:
         f"--max-score-milliseconds={rules.max_score_milliseconds}",
     ]
     mounts = [
-        _mount("fetched", _FETCHED, read_only=True),
-        _mount("compiled", _COMPILED, read_only=True),
+        mount("fetched", _FETCHED, read_only=True),
+        mount("compiled", _COMPILED, read_only=True),
     ]
     if credentials_volume("artifacts", detector, place) is not None:
-        mounts.append(_mount("artifacts", _ARTIFACTS, read_only=True))
+        mounts.append(mount("artifacts", _ARTIFACTS, read_only=True))
     _hold_to_signature(of, arguments, mounts)
     if (chosen := of.effective.thresholds) is not None:
         arguments.append(f"--thresholds=review={chosen.review},decline={chosen.decline}")
@@ -212,7 +213,7 @@ def _hold_to_signature(of: Verifying, arguments: list[str], mounts: list[dict[st
     secret = of.rules.public_key_secret
     if secret is not None:
         arguments.append(f"--signature-key={_SIGNATURE}/{secret[1]}")
-        mounts.append(_mount("signature", _SIGNATURE, read_only=True))
+        mounts.append(mount("signature", _SIGNATURE, read_only=True))
 
 
 def _container(
@@ -222,10 +223,10 @@ def _container(
     mounts: list[dict[str, Any]],
     *,
     memory: str,
-    environment: bool = True,
+    connects: bool = True,
 ) -> dict[str, Any]:
-    """`environment`: with the variables that scorers get, a proxy for the store among them."""
-    container: dict[str, Any] = {
+    """`connects`: with the variables that scorers get, a proxy for the store among them."""
+    return {
         "name": name,
         "image": of.image,
         "imagePullPolicy": of.defaults.image_pull_policy,
@@ -235,12 +236,9 @@ def _container(
         "securityContext": restricted(),
         "terminationMessagePath": TERMINATION_LOG,
         "terminationMessagePolicy": "File",
-        "volumeMounts": [*mounts, _mount(f"tmp-{name}", "/tmp")],  # noqa: S108 -- the pod's own
+        "volumeMounts": [*mounts, mount(f"tmp-{name}", "/tmp")],  # noqa: S108 -- the pod's own
+        **(environment(of.detector) if connects else {}),
     }
-    extra = of.detector.spec.scorer.extra_env
-    if environment and extra:
-        container["env"] = [one.model_dump(by_alias=True, exclude_none=True) for one in extra]
-    return container
 
 
 def _volumes(of: Verifying, first: list[str]) -> list[dict[str, Any]]:
@@ -258,11 +256,6 @@ def _volumes(of: Verifying, first: list[str]) -> list[dict[str, Any]]:
         items = [{"key": key, "path": key}]
         volumes.append({"name": "signature", "secret": {"secretName": secret, "items": items}})
     return volumes
-
-
-def _mount(name: str, path: str, *, read_only: bool = False) -> dict[str, Any]:
-    mount: dict[str, Any] = {"name": name, "mountPath": path}
-    return {**mount, "readOnly": True} if read_only else mount
 
 
 def _json(value: object) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fraud_operator.api import quantities
+from fraud_operator.plan.pod_template import mount
 from fraud_operator.plan.store_location import credentials_volume
 from fraud_operator.plan.stores.names import (
     postgres_app_name,
@@ -25,7 +26,6 @@ from fraud_operator.plan.stores.records import (
     Recording,
 )
 from fraud_operator.plan.stores.resolved import Stores
-from fraud_operator.plan.stores.workload import mount
 
 DEFAULT_CACHE_TTL = "1h"
 SHIP_GRACE_SECONDS = 25

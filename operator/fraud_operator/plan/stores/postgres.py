@@ -17,7 +17,7 @@ from fraud_operator.api.frauddetector import FraudDetector
 from fraud_operator.api.postgres import ManagedPostgres
 from fraud_operator.plan.children import POSTGRES
 from fraud_operator.plan.generated import Random, Value
-from fraud_operator.plan.pod_template import placement, recorded_template, restricted
+from fraud_operator.plan.pod_template import mount, placement, recorded_template, restricted
 from fraud_operator.plan.stores import workload
 from fraud_operator.plan.stores.names import (
     DATA_VOLUME,
@@ -34,7 +34,7 @@ from fraud_operator.plan.stores.postgres_config import (
     postgresql_conf,
 )
 from fraud_operator.plan.stores.resources import StoreSize, store_size
-from fraud_operator.plan.stores.workload import StoreImage, Workload, mount, store_image
+from fraud_operator.plan.stores.workload import StoreImage, Workload, store_image
 from fraud_operator.plan.types import ChildKey, Desired, Manifested, OperatorDefaults
 
 CONTAINER = "postgres"

@@ -15,11 +15,11 @@ from fraud_operator.api.frauddetector import FraudDetector
 from fraud_operator.api.redis import ManagedRedis
 from fraud_operator.plan.children import REDIS
 from fraud_operator.plan.generated import Random, Value, WithDigest
-from fraud_operator.plan.pod_template import placement, restricted
+from fraud_operator.plan.pod_template import mount, placement, restricted
 from fraud_operator.plan.stores import workload
 from fraud_operator.plan.stores.names import redis_auth_name, redis_name, store_metadata
 from fraud_operator.plan.stores.resources import StoreSize, store_size
-from fraud_operator.plan.stores.workload import Workload, mount, store_image
+from fraud_operator.plan.stores.workload import Workload, store_image
 from fraud_operator.plan.types import ChildKey, Desired, Manifested, OperatorDefaults
 
 CONTAINER = "redis"

@@ -9,16 +9,16 @@ from typing import Any
 from fraud_operator.api import quantities
 from fraud_operator.api.audit import AuditPlace
 from fraud_operator.api.frauddetector import FraudDetector
-from fraud_operator.plan.children import RETENTION, labels_for, metadata, scorer_name
-from fraud_operator.plan.pod_template import placement, restricted
+from fraud_operator.plan.children import RETENTION, labels_for, metadata
+from fraud_operator.plan.pod_template import mount
 from fraud_operator.plan.store_location import credentials_volume
+from fraud_operator.plan.stores.job import Task, job_pod
 from fraud_operator.plan.stores.names import (
     postgres_owner_name,
     records_keys_name,
     records_name,
 )
 from fraud_operator.plan.stores.records import ARCHIVE_FILE, PUBLIC_KEY, Recording
-from fraud_operator.plan.stores.workload import mount
 from fraud_operator.plan.types import Manifested, OperatorDefaults
 
 CONTAINER = "retain"
@@ -87,28 +87,12 @@ def _pod(
     ]
     if how.destination is not None:
         arguments += _archive(detector, how, how.destination, volumes, mounts)
-    return {
-        "restartPolicy": "Never",
-        "serviceAccountName": scorer_name(detector),
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [
-            {
-                "name": CONTAINER,
-                "image": image,
-                "imagePullPolicy": defaults.image_pull_policy,
-                "command": ["fraud-scorer"],
-                "args": ["audit", "retain", *arguments],
-                "resources": {key: dict(value) for key, value in _RESOURCES.items()},
-                "securityContext": restricted(),
-                "terminationMessagePolicy": "FallbackToLogsOnError",
-                "volumeMounts": mounts,
-            }
-        ],
-        "volumes": volumes,
-        **placement(detector),
-    }
+    return job_pod(
+        detector,
+        Task(CONTAINER, ["audit", "retain", *arguments], _RESOURCES, volumes, mounts),
+        image,
+        defaults,
+    )
 
 
 def _archive(

@@ -14,15 +14,15 @@ from datetime import datetime
 from typing import Any, Literal
 
 from fraud_operator.api.frauddetector import FraudDetector
-from fraud_operator.plan.children import SCHEMA, labels_for, metadata, scorer_name
-from fraud_operator.plan.pod_template import placement, restricted
+from fraud_operator.plan.children import SCHEMA, labels_for, metadata
+from fraud_operator.plan.pod_template import mount
+from fraud_operator.plan.stores.job import Task, job_pod
 from fraud_operator.plan.stores.names import (
     claim_name,
     postgres_app_name,
     postgres_owner_name,
 )
 from fraud_operator.plan.stores.postgres import LOGIN
-from fraud_operator.plan.stores.workload import mount
 from fraud_operator.plan.types import Inputs, Manifested, OperatorDefaults
 from fraud_scorer.artifact.digest import canonical_json, sha256_hex
 from fraud_scorer.artifact.features import LabelRate, Window
@@ -153,28 +153,12 @@ def _pod(
         items = [{"key": "password", "path": "password"}]
         volumes.append({"name": "postgres", "secret": {"secretName": owner}})
         volumes.append({"name": "app", "secret": {"secretName": app, "items": items}})
-    return {
-        "restartPolicy": "Never",
-        "serviceAccountName": scorer_name(detector),
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [
-            {
-                "name": CONTAINER,
-                "image": image,
-                "imagePullPolicy": defaults.image_pull_policy,
-                "command": ["fraud-scorer"],
-                "args": ["migrate", *arguments],
-                "resources": {key: dict(value) for key, value in _RESOURCES.items()},
-                "securityContext": restricted(),
-                "terminationMessagePolicy": "FallbackToLogsOnError",
-                "volumeMounts": mounts,
-            }
-        ],
-        "volumes": volumes,
-        **placement(detector),
-    }
+    return job_pod(
+        detector,
+        Task(CONTAINER, ["migrate", *arguments], _RESOURCES, volumes, mounts),
+        image,
+        defaults,
+    )
 
 
 def _ended(job: Manifested | None) -> str:

@@ -179,12 +179,6 @@ def run(*command: str, period: int, failures: int, timeout: int = 3) -> dict[str
     }
 
 
-def mount(name: str, path: str, *, read_only: bool = False) -> dict[str, Any]:
-    """A volume in a container."""
-    made: dict[str, Any] = {"name": name, "mountPath": path}
-    return {**made, "readOnly": True} if read_only else made
-
-
 def _service(workload: Workload, name: str, how: dict[str, Any]) -> Manifested:
     port = {"name": workload.purpose.removeprefix("fraud-"), "port": workload.port}
     port |= {"targetPort": port["name"], "protocol": "TCP"}
