@@ -13,6 +13,7 @@ from typing import Any
 from fraud_operator.api import quantities
 from fraud_operator.api.autoscaling import Autoscaling
 from fraud_operator.api.frauddetector import FraudDetectorSpec
+from fraud_operator.api.resources import StoreResources
 from fraud_operator.api.scorer import Resources
 from fraud_operator.plan.capacity import DEFAULT_TRANSACTIONS_PER_DAY, Row, row_for
 from fraud_operator.plan.release.rules import ReleaseRules, release_rules
@@ -122,7 +123,7 @@ def effective(spec: FraudDetectorSpec) -> Effective:
     scaling = _scaling(spec.autoscaling, row)
     replicas = row.replicas if spec.scorer.replicas is None else spec.scorer.replicas
     thresholds = spec.scoring.thresholds
-    resources = _resources(spec.scorer.resources, row)
+    resources = container_resources(spec.scorer.resources, row.cpu, row.memory)
     return Effective(
         version=spec.model.version or "",
         sync_interval=spec.model.sync_interval or DEFAULT_SYNC_INTERVAL,
@@ -163,20 +164,23 @@ def _scaling(spec: Autoscaling | None, row: Row) -> Scaling | None:
     )
 
 
-def _resources(spec: Resources, row: Row) -> dict[str, dict[str, str]]:
-    """What is set explicitly, never asking for more than a limit that is set."""
-    cpu = spec.requests.cpu or row.cpu
-    if spec.limits.cpu and quantities.millicores(cpu) > quantities.millicores(spec.limits.cpu):
-        cpu = spec.limits.cpu
-    memory_limit = spec.limits.memory or spec.requests.memory or row.memory
-    memory = spec.requests.memory or memory_limit
-    limits = {"memory": quantities.canonical_memory(memory_limit)}
+def container_resources(
+    spec: Resources | StoreResources, cpu: str, memory: str
+) -> dict[str, dict[str, str]]:
+    """As a container takes them: what is set, else these defaults. A limit of memory that is not
+    set is the request, and the other way round; a default never asks for more than a limit that is
+    set."""
+    limit = spec.limits.memory or spec.requests.memory or memory
+    cores = spec.requests.cpu or cpu
+    if spec.limits.cpu and quantities.millicores(cores) > quantities.millicores(spec.limits.cpu):
+        cores = spec.limits.cpu
+    limits = {"memory": quantities.canonical_memory(limit)}
     if spec.limits.cpu:
         limits = {"cpu": quantities.canonical_cpu(spec.limits.cpu), **limits}
     return {
         "requests": {
-            "cpu": quantities.canonical_cpu(cpu),
-            "memory": quantities.canonical_memory(memory),
+            "cpu": quantities.canonical_cpu(cores),
+            "memory": quantities.canonical_memory(spec.requests.memory or limit),
         },
         "limits": limits,
     }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fraud_operator.api import quantities
 from fraud_operator.api.resources import StoreResources
+from fraud_operator.plan.effective import container_resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +24,6 @@ class StoreSize:
 
 
 def store_size(spec: StoreResources, cpu: str, memory: str) -> StoreSize:
-    """With these defaults. A limit of memory that is not set is the request, and the other way
-    round; a default never asks for more than a limit that is set."""
+    """With these defaults."""
     limit = spec.limits.memory or spec.requests.memory or memory
-    request = spec.requests.memory or limit
-    cores = spec.requests.cpu or cpu
-    if spec.limits.cpu and quantities.millicores(cores) > quantities.millicores(spec.limits.cpu):
-        cores = spec.limits.cpu
-    limits = {"memory": quantities.canonical_memory(limit)}
-    if spec.limits.cpu:
-        limits = {"cpu": quantities.canonical_cpu(spec.limits.cpu), **limits}
-    requests = {
-        "cpu": quantities.canonical_cpu(cores),
-        "memory": quantities.canonical_memory(request),
-    }
-    return StoreSize({"requests": requests, "limits": limits}, int(quantities.bytes_of(limit)))
+    return StoreSize(container_resources(spec, cpu, memory), int(quantities.bytes_of(limit)))
