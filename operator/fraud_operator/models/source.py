@@ -8,7 +8,7 @@ from fraud_operator.api import quantities
 from fraud_operator.api.frauddetector import FraudDetector
 from fraud_operator.api.stores import Place
 from fraud_operator.plan.children import management_name, scorer_name
-from fraud_operator.plan.effective import effective
+from fraud_operator.plan.effective import DEFAULT_SYNC_INTERVAL
 from fraud_operator.plan.store_location import (
     artifacts_of,
     ca_source,
@@ -55,13 +55,18 @@ class Source:
     role_arn: str = ""
     google_account: str = ""
 
+    @property
+    def asks_a_volume(self) -> bool:
+        """Whether a server in the cluster is asked, which the operator runs itself."""
+        return any(one.location.volume is not None for one in (self.versions, self.artifacts))
+
 
 def source_of(detector: FraudDetector) -> Source:
     """The source that `detector.spec.model` describes."""
     spec = detector.spec
     versions = _asked(detector, place_of_source(detector))
     artifacts = _asked(detector, artifacts_of(detector))
-    interval = float(quantities.seconds(effective(spec).sync_interval))
+    interval = float(quantities.seconds(spec.model.sync_interval or DEFAULT_SYNC_INTERVAL))
     if versions.secret and artifacts.secret:
         return Source(detector.namespace, versions, artifacts, interval)
     annotations = spec.scorer.service_account_annotations or {}
@@ -79,7 +84,7 @@ def source_of(detector: FraudDetector) -> Source:
 def wanted_versions(detector: FraudDetector) -> frozenset[str]:
     """Names that matter to the detector, however many are newer: what is pinned, what serves."""
     model = detector.status.get("model") or {}
-    names = (effective(detector.spec).version, model.get("activeVersion"))
+    names = (detector.spec.model.version, model.get("activeVersion"))
     return frozenset(name for name in names if name)
 
 

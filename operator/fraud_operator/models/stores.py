@@ -218,7 +218,8 @@ class ModelStores:
     async def _pause(self, follower: _Follower) -> None:
         """Until the next look is due, or somebody wakes it."""
         interval = follower.source.interval
-        if follower.failures and _asks_a_volume(follower.source):
+        if follower.failures and follower.source.asks_a_volume:
+            # It comes back in seconds, and minds no request.
             interval = min(interval, _VOLUME_PAUSE)
         elif follower.failures:
             longest = max(interval, _LONGEST_PAUSE)
@@ -310,11 +311,6 @@ class ModelStores:
             self._shared[name] = (self._clock() + _SHARED_SECONDS, found)
         follower.access[asked] = found
         return found
-
-
-def _asks_a_volume(source: Source) -> bool:
-    """Whether a server of ours is asked, which comes back in seconds and minds no request."""
-    return any(one.location.volume is not None for one in (source.versions, source.artifacts))
 
 
 def _reason(error: StoreError | ApiError) -> str:

@@ -23,7 +23,6 @@ from fraud_operator.models.source import Asked, Source, source_of, wanted_versio
 from fraud_operator.observe.management import Management, Tokens
 from fraud_operator.observe.secrets import Secrets
 from fraud_operator.plan.children import management_name
-from fraud_operator.plan.effective import effective
 from fraud_operator.plan.management_token import management_token
 from fraud_operator.plan.model_plan import Memory, memory
 from fraud_operator.plan.types import Observed, StoreVersion, StoreView
@@ -120,7 +119,7 @@ async def look_at_store(
         return Look(view)
     if live is not None and _same_question(detector, live, observed):
         return _as_reported(live, why_not)
-    wanted = effective(detector.spec).version
+    wanted = detector.spec.model.version
     return Look(
         StoreView((_placeholder(wanted or "newest"),), listed=True),
         [
@@ -137,7 +136,7 @@ async def _asked(
 ) -> tuple[StoreView | None, str]:
     """What the operator is going to see, or why that cannot be known from here."""
     source = source_of(detector)
-    if any(one.location.volume is not None for one in (source.versions, source.artifacts)):
+    if source.asks_a_volume:
         return None, "only what runs in the cluster can ask for its volume"
     # The operator may well be known to Google: its settings are not known here.
     identities = Identities(kube, secrets, exchanges=Exchanges(google_provider="the operator's"))
@@ -186,7 +185,7 @@ def _same_question(detector: FraudDetector, live: Mapping[str, Any], observed: O
         return False
     if now.scoring.thresholds is None and before.scoring.thresholds is not None:
         return False
-    pinned, pinned_before = effective(now).version, effective(before).version
+    pinned, pinned_before = now.model.version, before.model.version
     return pinned == pinned_before or pinned in _versions(memory(detector, observed.children))
 
 
