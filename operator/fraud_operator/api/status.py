@@ -21,16 +21,30 @@ from fraud_operator.api.store_status import (
     EffectiveFeatures,
     EffectivePostgres,
     EffectiveRedis,
+    Number,
     StoresStatus,
+    Text,
 )
 
 MOST_LISTED = 20
 """Versions and quarantined digests in a status: the newest ones."""
 
-Text = Annotated[str, StringConstraints(max_length=1024)]
 Message = Annotated[str, StringConstraints(max_length=32_768)]
-Number = Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+TrialState = Literal["Holding", "Guarded", "Canary", "Shadow", "Inconclusive"]
+VersionState = Literal[
+    "Discovered",
+    "Verifying",
+    "Proven",
+    "Holding",
+    "Guarded",
+    "Canary",
+    "Shadow",
+    "Active",
+    "Quarantined",
+    "Inconclusive",
+    "Damaged",
+]
 
 
 class Condition(Fields):
@@ -230,7 +244,7 @@ class CandidateStatus(Fields):
     version: Text = Field(description="The version's name in the store.")
     digest: Text = Field(description="Digest of the model's bytes.")
     revision: Text = Field(description="Names version, thresholds and number of reasons.")
-    state: Literal["Holding", "Guarded", "Canary", "Shadow", "Inconclusive"] = Field(
+    state: TrialState = Field(
         description=(
             "Holding: pods are getting and proving it. Canary, Shadow: it is compared with the"
             " active revision. Guarded, Inconclusive: it waits for kubectl fraud promote or abort."
@@ -249,19 +263,7 @@ class VersionStatus(Fields):
     """One published version."""
 
     version: Text = Field(description="The version's name in the store.")
-    state: Literal[
-        "Discovered",
-        "Verifying",
-        "Proven",
-        "Holding",
-        "Guarded",
-        "Canary",
-        "Shadow",
-        "Active",
-        "Quarantined",
-        "Inconclusive",
-        "Damaged",
-    ] = Field(
+    state: VersionState = Field(
         description=(
             "Discovered: not verified, as a newer one is wanted. Inconclusive: verification, or the"
             " comparison, came to no end. Damaged: its manifest cannot be read."

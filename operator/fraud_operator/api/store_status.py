@@ -12,6 +12,7 @@ from fraud_operator.api.postgres import Retention
 
 Text = Annotated[str, StringConstraints(max_length=1024)]
 Number = Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
+SchemaState = Literal["Waiting", "Migrating", "Failed", "UpToDate"]
 
 
 class EffectiveRedis(Fields):
@@ -88,7 +89,7 @@ class StoreStatus(Fields):
 class SchemaStatus(Fields):
     """The schema of what is recorded."""
 
-    state: Literal["Waiting", "Migrating", "Failed", "UpToDate"] = Field(
+    state: SchemaState = Field(
         description="Waiting: for Postgres. UpToDate: it is what the scorer's image needs."
     )
     job: Text = Field(description="The Job that brings it up to date.")

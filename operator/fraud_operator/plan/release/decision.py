@@ -10,26 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
-from typing import Literal
 
+from fraud_operator.api.status import VersionState
 from fraud_operator.plan.release.history import Revision
 from fraud_operator.plan.release.record import Entry, Record
 from fraud_operator.plan.types import Event
 from fraud_scorer.artifact.plan import ModelPlan, PlannedModel
-
-VersionState = Literal[
-    "Discovered",
-    "Verifying",
-    "Proven",
-    "Holding",
-    "Guarded",
-    "Canary",
-    "Shadow",
-    "Active",
-    "Quarantined",
-    "Inconclusive",
-    "Damaged",
-]
 
 
 @dataclass(frozen=True, slots=True)

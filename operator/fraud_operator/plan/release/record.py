@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from fraud_operator.api.status import TrialState
 from fraud_scorer.artifact.digest import canonical_json
 from fraud_scorer.artifact.manifest import FileRef, Thresholds
 from fraud_scorer.artifact.plan import GOLDEN_TOLERANCE, ManifestRef, PlannedModel
@@ -20,8 +21,6 @@ MOST_PROOFS = 50
 MOST_ATTEMPTS = 100
 MOST_QUARANTINED = 100
 """Entries that the record itself keeps; the store's ledger keeps all."""
-
-TrialState = Literal["Holding", "Canary", "Shadow", "Guarded", "Inconclusive"]
 
 
 class Kept(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from fraud_operator.api.frauddetector import FraudDetector
+from fraud_operator.api.store_status import SchemaState
 from fraud_operator.plan.children import SCHEMA, labels_for, metadata
 from fraud_operator.plan.pod_template import mount
 from fraud_operator.plan.stores.job import Task, job_pod
@@ -42,9 +43,9 @@ _ALWAYS_INDEXED = "customer"
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """How far it is. `job` is what is to be there for it."""
+    """How far it is."""
 
-    state: Literal["Waiting", "Migrating", "Failed", "UpToDate"]
+    state: SchemaState
     name: str
     made: Manifested | None
     """The Job, where it is to be made now."""
