@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Mapping
-from hashlib import sha256
 from secrets import token_urlsafe
 from typing import Any
 
@@ -124,4 +123,4 @@ def _made_up(value: Value, known: Mapping[str, str]) -> str:
             public = private.public_key()
             return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
         case WithDigest(of, text):
-            return text.replace("{digest}", sha256(known[of].encode()).hexdigest())
+            return text.replace("{digest}", sha256_hex(known[of].encode()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from fraud_operator.plan.stores.postgres import Growth
 from fraud_operator.plan.types import ChildResult
@@ -20,11 +21,9 @@ async def grow(kube: Kube, growth: Growth) -> ChildResult:
     try:
         await kube.merge(CLAIM, meta["namespace"], meta["name"], patch, uid=meta["uid"])
     except ApiError as error:
-        return ChildResult(
-            result.component,
-            result.kind,
-            result.name,
-            "Failed",
+        return replace(
+            result,
+            outcome="Failed",
             reason="CannotGrow" if error.status in (403, 422) else error.reason,
             message=(
                 f"claim {meta['name']} cannot grow to {growth.storage}: {error.message}; a storage"

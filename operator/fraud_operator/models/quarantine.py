@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from fraud_operator.plan.release.record import Entry
-from fraud_scorer.artifact.digest import PREFIX, canonical_json
+from fraud_scorer.artifact.digest import canonical_json, qualified
 from fraud_scorer.artifact.layout import QUARANTINE, quarantine_entry
 from fraud_scorer.artifact.store import FileMissing, Store, StoredFile, TooLarge
 
@@ -88,7 +88,7 @@ def _unreadable(path: str, modified: datetime, why: str) -> Entry | None:
     if name is None:
         return None
     return Entry(
-        digest=f"{PREFIX}{name[1]}",
+        digest=qualified(name[1]),
         version=name[2],
         reason="Unreadable",
         message=f"{path} cannot be read ({why}): release the version, and it is written anew",
