@@ -1,7 +1,7 @@
 """Stops asking a store that does not answer, and finds out by itself when it does again.
 
 While it is open nobody waits for the store: a probe in the background does, and no request pays for
-it.
+it. Each change is logged with its cause; of a store that comes and goes, a few a minute.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ class Breaker:
 
     def __init__(self, store: str, probe: Callable[[], Awaitable[None]]) -> None:
         """`probe` raises where the store cannot be used; it ends by itself in bounded time."""
-        self._store, self._probe = store, probe
+        self._probe = probe
         self._failures = 0
         self._closed = asyncio.Event()
         self._probing: asyncio.Task[None] | None = None
+        self._changes = Changes(store)
         self.opened = 0
         """How often it has opened."""
 
@@ -45,13 +46,14 @@ class Breaker:
         """The store answered in time."""
         self._failures = 0
 
-    def failed(self, *, at_once: bool = False) -> None:
-        """It did not; `at_once` where it is clear that it will not do so the next time either."""
+    def failed(self, why: str, *, at_once: bool = False) -> None:
+        """It did not, for that reason; `at_once` where it is clear that it will not do so the next
+        time either."""
         self._failures += 1
         if self.closed and (at_once or self._failures >= AFTER):
             self._closed.clear()
             self.opened += 1
-            log.warning("%s does not answer: it is left alone until it does", self._store)
+            self._changes.tell(logging.WARNING, f"is left alone until it answers: {why}")
             self.start()
 
     async def wait_closed(self) -> None:
@@ -60,24 +62,66 @@ class Breaker:
 
     async def aclose(self) -> None:
         """Look no longer."""
+        self._changes.close()
         if self._probing is not None:
             self._probing.cancel()
             await asyncio.gather(self._probing, return_exceptions=True)
             self._probing = None
 
     async def _look(self) -> None:
-        pause, told = FIRST_PROBE, False
+        pause, last = FIRST_PROBE, ""
         while True:
             try:
                 await self._probe()
             except Exception as error:
                 why = str(error) or type(error).__name__
-                log.log(logging.DEBUG if told else logging.WARNING, "%s: %s", self._store, why)
-                told = True
+                if why != last:
+                    self._changes.tell(logging.WARNING, f"cannot be used: {why}")
+                last = why
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
                 pause = min(2 * pause, LAST_PROBE)
             else:
                 break
         self._failures, self._probing = 0, None
         self._closed.set()
-        log.info("%s answers", self._store)
+        self._changes.tell(logging.INFO, "answers")
+
+
+class Changes:
+    """What becomes of one store, in the log: `MOST` changes a period, and at its end how many were
+    passed over, and the last of them. So the log's last word is always how it is."""
+
+    MOST = 10
+    PERIOD = 60.0
+    """Seconds."""
+
+    def __init__(self, store: str) -> None:
+        self._store = store
+        self._told = self._untold = 0
+        self._last = (logging.INFO, "")
+        self._ending: asyncio.TimerHandle | None = None
+
+    def tell(self, level: int, what: str) -> None:
+        """Something changed."""
+        if self._ending is None:
+            self._ending = asyncio.get_running_loop().call_later(self.PERIOD, self._end)
+        if self._told < self.MOST:
+            self._told += 1
+            log.log(level, "%s %s", self._store, what)
+        else:
+            self._untold += 1
+            self._last = level, what
+
+    def close(self) -> None:
+        """Say what was held back."""
+        for _ in range(2):  # what is said begins another period
+            if self._ending is not None:
+                self._ending.cancel()
+                self._end()
+
+    def _end(self) -> None:
+        """The period is over."""
+        untold, self._untold, self._told, self._ending = self._untold, 0, 0, None
+        if untold:
+            level, what = self._last
+            self.tell(level, f"{what} (after {untold - 1} other changes that are not told)")

@@ -102,7 +102,7 @@ class Rebuilder:
         if not flight.task.done():
             if flight.begun and not flight.late:
                 flight.late = True
-                self.breaker.failed()
+                self.breaker.failed("no answer in time")
             raise HistoryAway("Postgres did not answer in time")
         return Flown(flight.task.result(), joined)
 
@@ -121,7 +121,7 @@ class Rebuilder:
             )
         except HistoryAway as error:
             if not flight.late:
-                self.breaker.failed()
+                self.breaker.failed(str(error))
             _remember(self._failed, name, loop.time() + self._settings.retry_rebuild)
             log.warning("the history of a %s could not be read: %s", kind.kind, error)
             raise

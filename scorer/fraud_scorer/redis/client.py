@@ -95,7 +95,7 @@ class RedisClient:
                 self._connection.ask(text, call.replied)
                 return
             self._end(call)
-            self.breaker.failed(at_once=isinstance(reply, RedisAway))
+            self.breaker.failed(str(reply), at_once=isinstance(reply, RedisAway))
             call.failed(f"Redis: {reply}")
             return
         self._end(call)
@@ -117,7 +117,7 @@ class RedisClient:
         for one in late:
             self._end(one)
         if late:
-            self.breaker.failed()
+            self.breaker.failed("no answer in time")
             if not self.breaker.closed:
                 self._give_up()
         self._watching = bool(self._under_way)
@@ -139,7 +139,7 @@ class RedisClient:
                 one.failed("the connection to Redis was given up")
 
     def _lost(self) -> None:
-        self.breaker.failed(at_once=True)
+        self.breaker.failed("the connection was lost", at_once=True)
 
     async def _probe(self) -> None:
         """A connection by which Redis answers as fast as a request needs it."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 
 import pytest
 
-from fraud_scorer.breaker import AFTER, Breaker
+from fraud_scorer.breaker import AFTER, Breaker, Changes
 from fraud_scorer.features import state
 from fraud_scorer.features.history import HistoryAway, Read
 from fraud_scorer.features.layout import KindLayout, layout
@@ -138,15 +138,64 @@ async def test_a_breaker_opens_after_failures_in_a_row_and_closes_by_a_probe() -
     await breaker.wait_closed()
     works.clear()
     for _ in range(AFTER - 1):
-        breaker.failed()
+        breaker.failed("it is slow")
     breaker.succeeded()
     for _ in range(AFTER - 1):
-        breaker.failed()
+        breaker.failed("it is slow")
     assert breaker.closed
-    breaker.failed()
+    breaker.failed("it is slow")
     assert not breaker.closed
     await until(lambda: probes >= 3)
     works.set()
     await breaker.wait_closed()
     assert breaker.opened == 1
     await breaker.aclose()
+
+
+class TestWhatIsLogged:
+    """Of a breaker, for whoever looks why answers are degraded."""
+
+    async def test_each_change_has_its_cause(self, caplog: pytest.LogCaptureFixture) -> None:
+        causes = ["refused", "refused", "wrong password"]
+
+        async def probe() -> None:
+            if causes:
+                raise OSError(causes.pop(0))
+
+        caplog.set_level("INFO")
+        breaker = Breaker("a store", probe)
+        breaker.start()
+        await breaker.wait_closed()
+        causes.append("still starting")
+        breaker.failed("reset by peer", at_once=True)
+        await breaker.wait_closed()
+        await breaker.aclose()
+        assert caplog.messages == [
+            "a store cannot be used: refused",
+            "a store cannot be used: wrong password",
+            "a store answers",
+            "a store is left alone until it answers: reset by peer",
+            "a store cannot be used: still starting",
+            "a store answers",
+        ]
+
+    async def test_a_store_that_comes_and_goes_fills_no_log(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def probe() -> None:
+            return
+
+        caplog.set_level("INFO")
+        breaker = Breaker("a store", probe)
+        breaker.start()
+        await breaker.wait_closed()
+        for _ in range(50):
+            breaker.failed("gone again", at_once=True)
+            await breaker.wait_closed()
+        assert len(caplog.messages) == Changes.MOST
+        await breaker.aclose()
+        *_, last = caplog.messages
+        assert len(caplog.messages) == Changes.MOST + 1
+        assert (
+            last == f"a store answers (after {100 - Changes.MOST} other changes that are not told)"
+        )
