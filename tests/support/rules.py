@@ -330,13 +330,13 @@ CASES = (
     ),
     Case(
         "approvals-few",
-        'spec.scoring.randomApprovals.share must be above 0 and at most "0.10"',
-        {**_POSTGRES, **_approvals("0.1")},
-        {**_POSTGRES, **_approvals("0.101")},
+        'spec.scoring.randomApprovals.share must be above 0 and at most "0.05"',
+        {**_POSTGRES, **_approvals("0.05")},
+        {**_POSTGRES, **_approvals("0.0501")},
     ),
     Case(
         "approvals-some",
-        'spec.scoring.randomApprovals.share must be above 0 and at most "0.10"',
+        'spec.scoring.randomApprovals.share must be above 0 and at most "0.05"',
         {**_POSTGRES, **_approvals("0.000000001")},
         {**_POSTGRES, **_approvals("0.0")},
     ),

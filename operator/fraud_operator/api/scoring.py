@@ -36,7 +36,7 @@ class Thresholds(Fields):
     )
 
 
-MOST_APPROVED = Decimal("0.10")
+MOST_APPROVED = Decimal("0.05")
 
 
 class RandomApprovals(Fields):
@@ -45,7 +45,7 @@ class RandomApprovals(Fields):
 
     share: Fraction = Field(
         description=(
-            'Which share of them, such as "0.01": above 0, and at most "0.10". Which ones those are'
+            'Which share of them, such as "0.01": above 0, and at most "0.05". Which ones those are'
             " follows from their ids and a key of this detector."
         )
     )
@@ -56,7 +56,7 @@ class RandomApprovals(Fields):
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             cel=f"double(self.share) > 0.0 && double(self.share) <= {MOST_APPROVED}",
-            message='spec.scoring.randomApprovals.share must be above 0 and at most "0.10"',
+            message='spec.scoring.randomApprovals.share must be above 0 and at most "0.05"',
             holds=lambda drawn: 0 < Decimal(drawn.share) <= MOST_APPROVED,
         ),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import socket
 from collections.abc import Iterator
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -94,8 +95,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--lists", action="store_true", help="heed allow and deny lists")
     add(
         "--random-approvals",
+        type=_share,
         metavar="SHARE",
-        help="the share of what would be declined that is approved on purpose, such as 0.01",
+        help="the share of what would be declined that is approved on purpose, such as 0.01"
+        " (default: 0, none is)",
     )
     add("--random-approvals-key", type=Path, metavar="FILE", help="at least 32 secret bytes")
     add(
@@ -203,8 +206,16 @@ def _contradiction_of_records(options: argparse.Namespace) -> str:
     return ""
 
 
+def _share(text: str) -> str:
+    """As it was written; empty where it is zero: nothing is drawn then."""
+    try:
+        return text if Decimal(text) else ""
+    except InvalidOperation:
+        raise argparse.ArgumentTypeError(f"{text!r} is no decimal share, such as 0.01") from None
+
+
 def _contradiction_of_draws(options: argparse.Namespace) -> str:
-    if options.random_approvals is None:
+    if not options.random_approvals:
         return ""
     for name in ("random_approvals_key", "random_approvals_max"):
         if getattr(options, name) is None:
@@ -267,7 +278,7 @@ def rule_settings(options: argparse.Namespace) -> RuleSettings:
     return RuleSettings(
         lists=options.lists,
         share=options.random_approvals or "0",
-        key=options.random_approvals_key,
+        key=options.random_approvals_key if options.random_approvals else None,
         most_minor=_or(options.random_approvals_max, 0),
     )
 

@@ -6,7 +6,9 @@ import argparse
 
 import pytest
 
+from fraud_operator.api.scoring import MOST_APPROVED
 from fraud_scorer.cli import serve_records
+from fraud_scorer.decisions.random_approvals import MOST_SHARE
 
 
 def parsed(*arguments: str) -> argparse.Namespace:
@@ -62,7 +64,14 @@ def test_what_would_not_be_heeded_is_refused(arguments: list[str], said: str) ->
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["--redis=r"], RECORDS, [*RECORDS, "--redis=r", "--durability=Committed", "--lists"]],
+    [
+        [],
+        ["--redis=r"],
+        RECORDS,
+        [*RECORDS, "--redis=r", "--durability=Committed", "--lists"],
+        ["--random-approvals=0"],
+        ["--random-approvals=0.00", "--random-approvals-max=5", "--random-approvals-key=nothing"],
+    ],
 )
 def test_what_fits_together_is_taken(arguments: list[str]) -> None:
     assert serve_records.contradiction(parsed(*arguments)) == ""
@@ -73,3 +82,14 @@ def test_what_ships_is_told_all_of_it() -> None:
     assert told[0] == "ship"
     assert {"--spool=spool", "--postgres=secret", "--subject=account", "--grace=7"} <= set(told)
     assert serve_records.shipping(parsed()) == []
+
+
+def test_a_share_of_zero_draws_nothing() -> None:
+    found = serve_records.rule_settings(parsed("--random-approvals=0", "--random-approvals-key=k"))
+    assert found.key is None
+    with pytest.raises(SystemExit):
+        parsed("--random-approvals=some")
+
+
+def test_the_operator_takes_no_share_that_pods_refuse() -> None:
+    assert MOST_APPROVED == MOST_SHARE
