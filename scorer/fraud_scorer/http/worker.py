@@ -33,10 +33,12 @@ from fraud_scorer.http.sockets import bind
 from fraud_scorer.http.stopping import Stop
 from fraud_scorer.metrics import Metrics
 from fraud_scorer.pipeline.pipeline import Pipeline
+from fraud_scorer.pipeline.record import Records
 from fraud_scorer.registry.loaded import LoadedModel
 from fraud_scorer.registry.registry import ModelRegistry
 
 _HEARTBEAT_SECONDS = 1.0
+_ROOM_SECONDS = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -86,7 +88,9 @@ async def work(settings: Settings, load: Load | None, control: socket.socket, sl
         ):
             _spare_the_collector()
             parent.tell(_ready(registry.roles.active))
+            telling = asyncio.create_task(_tell_of_room(parent, has.stages.records, registry))
             await stop.asked.wait()
+            telling.cancel()
             application.closing = True
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.insisted.wait(), settings.drain)
@@ -116,6 +120,27 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+async def _tell_of_room(
+    parent: Reporting, records: Records | None, registry: ModelRegistry
+) -> None:
+    """Say that requests are to go elsewhere while all of them are refused for a full spool, and
+    when they are welcome again."""
+    if records is None:
+        return
+    told = ""
+    while True:
+        await asyncio.sleep(_ROOM_SECONDS)
+        if (blocked := records.blocked) == told:
+            continue
+        told = blocked
+        if blocked:
+            _log.warning("no answer can be recorded, so none is given: %s", blocked)
+            parent.tell(NotReady("SpoolFull", blocked))
+        else:
+            _log.info("answers can be recorded again")
+            parent.tell(_ready(registry.roles.active))
 
 
 def _ready(model: LoadedModel | None) -> Ready:

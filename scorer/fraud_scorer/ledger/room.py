@@ -105,7 +105,8 @@ class Room:
         self._spare: WritableSegment | None = None
         self._making = threading.Lock()
         self._retired: deque[WritableSegment] = deque()
-        self._full = ""
+        self.full = ""
+        """Why there was none when it was last looked for; empty where there was."""
         self._look_again = 0.0
 
     def take(self, first: int, previous: bytes, *, at_least: int = 0) -> WritableSegment:
@@ -123,14 +124,15 @@ class Room:
             self._number += 1
         return following
 
-    def prepare(self) -> None:
-        """Have a spare, if there is room for one."""
+    def prepare(self) -> bool:
+        """Have a spare, if there is room for one; whether there is."""
         if self._spare is not None:
-            return
+            return True
         with self._making, suppress(SpoolFull):  # it is said where a record finds no room
             self._spare = self._make()
         if (spare := self._spare) is not None:
             spare.populate()  # harmless where it was taken meanwhile
+        return spare is not None
 
     def retire(self, segment: WritableSegment) -> None:
         """Nothing will be put into it any more; it is finished by whoever may wait."""
@@ -155,13 +157,13 @@ class Room:
 
     def _make(self) -> WritableSegment:
         """Raises SpoolFull. A spool that was full is not looked at for each record."""
-        if self._full and time.monotonic() < self._look_again:
-            raise SpoolFull(self._full)
+        if self.full and time.monotonic() < self._look_again:
+            raise SpoolFull(self.full)
         path = self._folder / file_name(self._number, OPEN)
         try:
             descriptor = self._spool.make_file(path, self._size)
         except SpoolFull as full:
-            self._full, self._look_again = str(full), time.monotonic() + _PATIENCE
+            self.full, self._look_again = str(full), time.monotonic() + _PATIENCE
             raise
-        self._full = ""
+        self.full = ""
         return WritableSegment(path, descriptor, self._size)

@@ -101,6 +101,8 @@ class Writer:
         """Entries in the chain."""
         self.missed = 0
         """Answers that it does not have."""
+        self.blocked = ""
+        """Why answers are refused, where the policy is `block`; empty once there is room again."""
         self._recording, self._durability = recording, recording.durability
         self._lock = spool.begin(self.chain)
         self._hash = origin(self.chain)
@@ -134,6 +136,8 @@ class Writer:
             self._append(entry, personal)
         except SpoolFull:
             if self._recording.when_full == "block":
+                # Empty for a record that is too large for any segment: others are welcome.
+                self.blocked = self._failure or self._room.full
                 raise
             self._miss(1)
             return _MISSED
@@ -214,7 +218,8 @@ class Writer:
             try:
                 self._turn_if_old()
                 self._sync()
-                self._room.prepare()
+                if self._room.prepare() and not self._failure:
+                    self.blocked = ""
             except OSError as error:
                 self._fail(error)
 

@@ -54,8 +54,14 @@ class Records:
         disk."""
         self.blocks = blocks
         self.waits = waits
+        self._writer = writer
         self._record = writer.record
         self._metrics = metrics
+
+    @property
+    def blocked(self) -> str:
+        """Why no answer can be given at present; empty where one can."""
+        return self._writer.blocked
 
     def answered(
         self,

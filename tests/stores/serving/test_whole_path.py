@@ -71,6 +71,10 @@ class Scorer:
                 return float(line.split()[-1])
         return 0.0
 
+    def ready(self) -> httpx.Response:
+        """What the kubelet is told."""
+        return self.management.get("/health/ready")
+
     def stop(self) -> int:
         self.process.process.send_signal(signal.SIGTERM)
         return self.process.ended()
@@ -350,14 +354,14 @@ def test_every_durability_records(
 
 @pytest.mark.parametrize(("policy", "status"), [("block", 503), ("degrade", 200)])
 def test_a_full_spool(
-    version: Path, redis_secret: Path, tmp_path: Path, spool: Path, policy: str, status: int
+    version: Path, redis_secret: Path, postgres_secret: Path, spool: Path, policy: str, status: int
 ) -> None:
     """Postgres is away, and the spool has room for two segments."""
-    nowhere = tmp_path / "nowhere"
-    nowhere.mkdir()
-    (nowhere / "uri").write_text("postgresql://nobody@127.0.0.1:1/nothing")
+    address = postgres_secret / "uri"
+    there = address.read_text()
+    address.write_text("postgresql://nobody@127.0.0.1:1/nothing")
     given = (
-        f"--redis={redis_secret}", f"--postgres={nowhere}", f"--records={spool}",
+        f"--redis={redis_secret}", f"--postgres={postgres_secret}", f"--records={spool}",
         "--records-limit=16Mi", f"--when-full={policy}", "--ship-grace=0",
     )  # fmt: skip
     padding = {f"k{n}": "x" * 128 for n in range(15)}
@@ -374,7 +378,15 @@ def test_a_full_spool(
             assert answer.headers["retry-after"]
             assert answer.json()["type"] == "urn:fraudops:problem:not-recorded"
             assert running.metric("fraud_scorer_records_missed_total") == 0
+            until(lambda: running.ready().status_code == 503)
+            said = running.ready().json()
+            assert said["reason"] == "SpoolFull"
+            assert "see why the shipper" in said["message"]
+            address.write_text(there)
+            until(lambda: running.ready().status_code == 200)  # by itself, and nobody asks
+            assert running.score(next(numbers)).status_code == 200
         else:
+            assert running.ready().status_code == 200
             assert "records" in answer.json()["degraded"]
             assert running.metric("fraud_scorer_records_missed_total") > 0
         running.stop()

@@ -217,6 +217,21 @@ class TestFull:
         assert spool.usage() <= spool.limit
         one.close()
 
+    def test_block_is_over_once_there_is_room_though_nobody_asks(self, tmp_path: Path) -> None:
+        spool, one = self.small(tmp_path, when_full="block")
+        assert not one.blocked
+        with pytest.raises(SpoolFull):
+            self.fill(one)
+        assert "takes no more" in one.blocked
+        self.empty(spool, one)
+        patience = 3000
+        while one.blocked:
+            patience -= 1
+            assert patience, "it never found room again"
+            one._tender.join(0.005)
+        one.record(answered(77), personal(77))
+        one.close()
+
     def test_degrade_counts_and_the_chain_says_so(self, tmp_path: Path) -> None:
         spool, one = self.small(tmp_path, when_full="degrade")
         recorded = self.fill(one)
@@ -257,6 +272,7 @@ class TestFull:
         one = writer(spool)
         with pytest.raises(SpoolFull, match="larger than a segment"):
             one.record(answered(1, traceparent="x" * SEGMENT))
+        assert not one.blocked
         one.record(answered(2))
         one.close()
         assert transactions(read_all(spool, one)) == ["tx-2"]
