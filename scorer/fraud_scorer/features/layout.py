@@ -19,7 +19,7 @@ from fraud_scorer.artifact.features import Kept, LabelRate, Lookup, Window, seco
 from fraud_scorer.artifact.manifest import Feature
 from fraud_scorer.features.events import MOST
 
-FORMAT = 1
+FORMAT = 2
 """Of stored histories. A change of `state` that reads old ones differently needs another."""
 
 Shape = Literal["sums", "distinct", "labels", "attributes"]
@@ -28,6 +28,8 @@ AMOUNT = "+"
 """Is added to sums; no kind of entity is called so."""
 TOTALS = {"sums": 4, "distinct": 1, "labels": 2, "attributes": 1}
 """How many numbers a window of a table of that shape has."""
+OWN = TOTALS["sums"]
+"""How many the bucket has that a transaction is in itself: those of a window of that bucket."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +76,27 @@ class KindLayout:
             for one in self.tables
         )
 
+    @cached_property
+    def names(self) -> int:
+        """How many attributes there are: their values are the first of all totals."""
+        return sum(len(one.names) for one in self.tables)
+
+    @cached_property
+    def sums(self) -> tuple[Table, ...]:
+        """The tables of sums."""
+        return tuple(one for one in self.tables if one.shape == "sums")
+
+    def own(self, table: Table) -> int:
+        """Where, among all totals of the entity, those of the transaction's own bucket are."""
+        return self.names + OWN * self.sums.index(table)
+
     def place(self, table: Table, index: int) -> int:
         """Where the totals of that table's window (or name) are among all totals of the entity."""
-        position = self.tables.index(table)
-        before = sum(one.size for one in self.tables[:position])
-        return before + TOTALS[table.shape] * index
+        if table.names:
+            return index
+        timed = [one for one in self.tables if not one.names]
+        before = sum(one.size for one in timed[: timed.index(table)])
+        return self.names + OWN * len(self.sums) + before + TOTALS[table.shape] * index
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +109,9 @@ class Placed:
     """Position among the layout's kinds."""
     at: int
     """Position of its first total among those of the entity."""
+    own: int | None = None
+    """Of a window of sums that ends with the transaction's own bucket: where that one's totals
+    are, which belong to it as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +194,9 @@ def _placed(name: str, source: Kept, kinds: Sequence[KindLayout]) -> Placed:
         if (one.shape, one.width, one.currency, one.of)
         == (bare.shape, bare.width, bare.currency, bare.of)
     )
-    return Placed(name, source, index, kind.place(table, table.windows.index(_window(source))))
+    at = kind.place(table, table.windows.index(_window(source)))
+    ends_now = table.shape == "sums" and not source.delay
+    return Placed(name, source, index, at, kind.own(table) if ends_now else None)
 
 
 def _digest(kinds: Sequence[KindLayout]) -> str:

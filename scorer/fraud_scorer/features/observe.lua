@@ -1,109 +1,92 @@
--- Totals of histories before each of some transactions, which then count: one call for all requests
--- of a turn. state.py says what tables and totals are; this is the same for Redis, and held to it.
+-- Totals of histories before each of some transactions, which then count: one call for many requests
+-- of a turn. history.lua, which goes before this, has what a history is.
 --
 -- KEYS[1] is the mark of this Redis's life; then, for each transaction, its own key and those of its
--- entities. ARGV[1] is msgpack: now, retries, settle, a new mark, the tables of each kind, and the
--- transactions: how, time, ttl, accepted, then for each entity its kind, cells, and the history
--- read from Postgres (or false). Times are microseconds, time to live is milliseconds.
+-- entities. ARGV[1] is msgpack: now, retries, settle, a new mark, and KINDS. ARGV[2] is the transactions,
+-- one after the other: how, number of entities, time, accepted, a fingerprint, time to live, and for
+-- each entity its kind, whether its history was read from Postgres, the bucket of each table of buckets,
+-- what is added to each table of sums, and to each of members. Those histories are the other arguments,
+-- as msgpack. Times are microseconds, time to live is milliseconds.
 --
--- A stored history is {mark, until, made, begun, stamp, recent, tables...}. One with another mark is
--- not there. One that was good until now only is to be read anew, without those in `recent`, which
--- were counted since it was made and may still be on their way to Postgres.
+-- A transaction's own key remembers, as msgpack, its fingerprint, when it was read, and the totals of
+-- each entity that counts it, or false.
 --
--- The answer is, for each transaction, when it was read and the totals of each entity; or, where its
--- history must be read from Postgres first, {missing = keys of transactions to leave out}.
+-- The answer has a letter for each transaction, then what belongs to these:
+--     N  read now, all is known: the totals of each entity
+--     R  when it was read; then for each entity K and its totals, or M, a length, and (msgpack) the
+--        keys of transactions to leave out when its history is read from Postgres
+--     O  another transaction had that id: it neither counts nor is told anything
 
-local MOST = 9007199254740991
-local SUMS, DISTINCT, LABELS, ATTRIBUTES = 1, 2, 3, 4
 local STRICT, LENIENT, AFTERWARDS = 0, 1, 2
-local HEAD = 6
 local MOST_RECENT = 512
 local MARGIN, KEPT = 5000000, 60000
+local ZERO = string.rep('\0', 8)
 
-local now, retries, settle, new_mark, kinds, transactions =
-  unpack(cmsgpack.unpack(ARGV[1]))
+local now, retries, settle, new_mark, kinds = unpack(cmsgpack.unpack(ARGV[1]))
+local block = ARGV[2]
 
--- Totals of a table's windows, appended to `out`; whether all of them are known.
+local stored = redis.call('MGET', unpack(KEYS))
+local values, lives = {}, {}
 
-local function sums(rows, windows, bucket, out)
-  local known, ends, at, count, amount, highest, latest = true, nil, 0, 0, 0, 0, 0
-  for w = 1, #windows, 2 do
-    local delay = windows[w + 1]
-    if delay ~= ends then
-      ends, at = delay, #rows - 4
-      while at > 1 and rows[at] > bucket - delay do at = at - 5 end
-      count, amount, highest, latest = 0, 0, 0, 0
-    end
-    local first = bucket - delay - windows[w] + 1
-    while at > 1 and rows[at] >= first do
-      count, amount = count + rows[at + 1], amount + rows[at + 2]
-      if rows[at + 3] > highest then highest = rows[at + 3] end
-      if rows[at + 4] > latest then latest = rows[at + 4] end
-      at = at - 5
-    end
-    local n = #out
-    if first < rows[1] then
-      known, out[n + 1], out[n + 2], out[n + 3], out[n + 4] = false, -1, 0, 0, 0
+local function held(index)
+  local value = values[KEYS[index]]
+  if value == nil then return stored[index] end
+  return value
+end
+
+local function hold(key, value, ttl)
+  values[key], lives[key] = value, ttl
+end
+
+-- How long this Redis has lived is told by its own clock alone; when it began, by that of who asks.
+
+local function life()
+  local time = redis.call('TIME')
+  local clock, born = time[1] * 1000000 + time[2], stored[1]
+  if not born or #born ~= MARK + 8 then
+    born = new_mark .. pack('<d', clock)
+    redis.call('SET', KEYS[1], born)
+  end
+  return sub(born, 1, MARK), math.max(clock - unpacked('<d', born, MARK + 1), 0)
+end
+
+local mark, age = life()
+local begun_at = now - age
+local counted_from = math.max(begun_at, now - retries)
+local known_mark, unknown_mark = mark .. 'K', mark .. 'U'
+
+-- One more transaction in the newest buckets: its totals, and the history with it. Nothing where that
+-- is not the case, or more than sums are kept.
+
+local function quick(kind, value, how, at, time)
+  local head = sub(value, 1, MARK + 1)
+  if head ~= known_mark and (head ~= unknown_mark or how ~= LENIENT) then return end
+  local width = 8 * kind[2]
+  if sub(value, BUCKETS, BUCKETS + width - 1) ~= sub(block, at, at + width - 1) then return end
+  local from, ends = BUCKETS + width, totals_end(kind, value)
+  local adding, current = at + width, from
+  for i = 0, kind[7] - 1 do
+    if unpacked('<d', block, adding + 8 * (kind[3] + i)) >= 0 then return end
+  end
+  local fresh = ''
+  for _ = 1, kind[3] do
+    local added = unpacked('<d', block, adding)
+    if added >= 0 then
+      local count, amount, highest, latest = unpacked('<dddd', value, current)
+      amount = amount + added
+      fresh = fresh .. pack('<dddd',
+        count + 1, amount > MOST and MOST or amount,
+        added > highest and added or highest, time > latest and time or latest)
     else
-      if amount > MOST then amount = MOST end
-      out[n + 1], out[n + 2], out[n + 3], out[n + 4] = count, amount, highest, latest
+      fresh = fresh .. sub(value, current, current + 31)
     end
+    adding, current = adding + 8, current + 32
   end
-  return known
+  if fresh == '' then return sub(value, from, ends), value end
+  return sub(value, from, ends), sub(value, 1, from - 1) .. fresh .. sub(value, current)
 end
 
-local function labels(rows, windows, bucket, out)
-  local known = true
-  for w = 1, #windows, 2 do
-    local last = bucket - windows[w + 1]
-    local first, labelled, frauds, at = last - windows[w] + 1, 0, 0, #rows - 2
-    while at > 1 and rows[at] > last do at = at - 3 end
-    while at > 1 and rows[at] >= first do
-      labelled, frauds, at = labelled + rows[at + 1], frauds + rows[at + 2], at - 3
-    end
-    if first < rows[1] then known, labelled, frauds = false, -1, 0 end
-    out[#out + 1] = labelled
-    out[#out + 1] = frauds
-  end
-  return known
-end
-
-local function distinct(rows, windows, bucket, most, out)
-  local known = true
-  for w = 1, #windows, 2 do
-    local last = bucket - windows[w + 1]
-    local first, count, seen, at = last - windows[w] + 1, 0, {}, #rows
-    while at > 1 and rows[at][1] >= first and count < most do
-      local row = rows[at]
-      if row[1] <= last then
-        for i = 2, #row do
-          if not seen[row[i]] then seen[row[i]], count = true, count + 1 end
-        end
-      end
-      at = at - 1
-    end
-    if first < rows[1] then known, count = false, -1 end
-    out[#out + 1] = count > most and most or count
-  end
-  return known
-end
-
-local function totals(kind, history, cells)
-  local known, out = true, {}
-  for i, its in ipairs(kind) do
-    local rows, bucket, fine = history[HEAD + i], cells[2 * i - 1], true
-    if its[1] == SUMS then fine = sums(rows, its[5], bucket, out)
-    elseif its[1] == LABELS then fine = labels(rows, its[5], bucket, out)
-    elseif its[1] == DISTINCT then fine = distinct(rows, its[5], bucket, its[3], out)
-    else
-      for _, value in ipairs(rows) do out[#out + 1] = value end
-    end
-    known = known and fine
-  end
-  return known, out
-end
-
--- Counting a transaction.
+-- Counting a transaction in a history that is open.
 
 local function add_sum(rows, keep, bucket, amount, time)
   if bucket < rows[1] then return end
@@ -149,13 +132,30 @@ local function add_member(rows, keep, most, bucket, member)
 end
 
 local function add(kind, history, cells, time)
-  for i, its in ipairs(kind) do
-    local bucket, added = cells[2 * i - 1], cells[2 * i]
-    if added >= 0 then
-      if its[1] == SUMS then add_sum(history[HEAD + i], its[2], bucket, added, time)
-      else add_member(history[HEAD + i], its[2], its[3], bucket, added) end
+  for i, its in ipairs(kind[1]) do
+    local bucket, added = cells[1][i], cells[2][i]
+    if added and added >= 0 then
+      if its[1] == SUMS then add_sum(history.rows[i], its[2], bucket, added, time)
+      else add_member(history.rows[i], its[2], its[3], bucket, added) end
     end
   end
+end
+
+-- A transaction's buckets, and what it adds, by table.
+
+local function cells_at(kind, at)
+  local buckets, added = {}, {}
+  local sums_at = at + 8 * kind[2]
+  local members_at = sums_at + 8 * kind[3]
+  for i, its in ipairs(kind[1]) do
+    buckets[i], added[i] = false, false
+    if its[1] ~= ATTRIBUTES then
+      buckets[i], at = unpacked('<d', block, at)
+    end
+    if its[1] == SUMS then added[i], sums_at = unpacked('<d', block, sums_at)
+    elseif its[1] == DISTINCT then added[i], members_at = unpacked('<d', block, members_at) end
+  end
+  return {buckets, added}
 end
 
 -- A history of which something was missing, with what Postgres has of the time before.
@@ -178,82 +178,48 @@ local function before_and_since(older, rows, width, keep)
 end
 
 local function merge(kind, history, given)
-  if history[4] == 1 then
+  if history.begun == 1 then
     -- Some of what came while Postgres was away may still be on its way there: read again, soon.
-    history[2], history[4], history[6] = now + settle, 0, {}
+    history.till, history.begun, history.recent = now + settle, 0, {}
   end
-  for i, its in ipairs(kind) do
+  for i, its in ipairs(kind[1]) do
     local older, shape = given[1 + i], its[1]
     if shape == SUMS then
-      history[HEAD + i] = before_and_since(older, history[HEAD + i], 5, its[2])
+      history.rows[i] = before_and_since(older, history.rows[i], 5, its[2])
     elseif shape == DISTINCT then
-      history[HEAD + i] = before_and_since(older, history[HEAD + i], 1, its[2])
-    elseif given[1] >= history[5] then
-      history[HEAD + i] = older
+      history.rows[i] = before_and_since(older, history.rows[i], 1, its[2])
+    elseif given[1] >= history.stamp then
+      history.rows[i] = older
     end
   end
-  if given[1] > history[5] then history[5] = given[1] end
+  if given[1] > history.stamp then history.stamp = given[1] end
 end
 
-local function begun(kind, mark)
-  local history = {mark, 0, now, 1, 0, false}
-  for i, its in ipairs(kind) do
+local function begun(kind)
+  local history = {
+    till = 0, made = now, begun = 1, stamp = 0, recent = false, buckets = {}, rows = {},
+  }
+  for i, its in ipairs(kind[1]) do
     local rows = {}
     if its[1] == ATTRIBUTES then
       for j = 1, its[2] do rows[j] = false end
     else
-      rows[1] = math.floor(now / its[4]) + 1
+      rows[1], history.buckets[i] = math.floor(now / its[4]) + 1, 0
     end
-    history[HEAD + i] = rows
+    history.rows[i] = rows
   end
   return history
 end
 
--- What is stored.
-
-local stored = redis.call('MGET', unpack(KEYS))
-local born
-if stored[1] then
-  born = cmsgpack.unpack(stored[1])
-else
-  born = {new_mark, now}
-  redis.call('SET', KEYS[1], cmsgpack.pack(born))
-end
-local mark, since_birth = born[1], born[2]
-
-local opened, changed = {}, {}
-
-local function open(index)
-  local key = KEYS[index]
-  if opened[key] == nil then
-    opened[key] = stored[index] and cmsgpack.unpack(stored[index]) or false
-  end
-  return opened[key]
-end
-
-local function is_good(history)
-  return history[2] == 0 or history[2] > now
-end
-
-local function history_at(index)
-  local found = open(index)
-  if found and found[1] == mark then return found end
-  return false
-end
-
-local function change(key, value, ttl)
-  opened[key], changed[key] = value, math.max(1, math.floor(ttl))
-end
-
 local function expire_soon(history)
-  if history[2] == 0 or history[2] > now + settle then
-    history[2], history[6] = now + settle, history[6] or {}
+  if history.till == 0 or history.till > now + settle then
+    history.till, history.recent = now + settle, history.recent or {}
   end
 end
 
 local function count(kind, history, cells, time, key)
   add(kind, history, cells, time)
-  local recent = history[6]
+  local recent = history.recent
   if recent then
     if #recent >= MOST_RECENT then table.remove(recent, 1) end
     recent[#recent + 1] = {key, time, cells}
@@ -261,83 +227,149 @@ local function count(kind, history, cells, time, key)
 end
 
 local function made_of(kind, given, former)
-  local history = {mark, 0, now, 0, given[1], false}
+  local history = {
+    till = 0, made = now, begun = 0, stamp = given[1], recent = false, buckets = {}, rows = {},
+  }
   -- Of what came just before Redis was lost, some may still be on its way to Postgres.
-  if settle > 0 and since_birth + settle > now then
-    history[2], history[6] = now + settle, {}
+  if settle > age then
+    history.till, history.recent = now + settle, {}
   end
-  for i = 2, #given do history[HEAD + i - 1] = given[i] end
-  for _, one in ipairs(former and former[6] or {}) do add(kind, history, one[3], one[2]) end
+  for i, its in ipairs(kind[1]) do
+    history.rows[i] = given[1 + i]
+    if its[1] ~= ATTRIBUTES then history.buckets[i] = 0 end
+  end
+  for _, one in ipairs(former and former.recent or {}) do add(kind, history, one[3], one[2]) end
   return history
 end
 
 local function missing(history)
   local keys = {}
-  for i, one in ipairs(history and history[6] or {}) do keys[i] = one[1] end
-  return {missing = keys}
+  for i, one in ipairs(history and history.recent or {}) do keys[i] = one[1] end
+  return {keys}
 end
 
--- One entity of one transaction: its totals, or what is missing; and whether it was counted.
+-- One entity of one transaction: its totals, or (in a table) what is missing; whether it was counted;
+-- and whether all its windows are known.
 
-local function observe(index, key, transaction, entity)
-  local how, time, ttl, accepted = unpack(transaction, 1, 4)
-  local kind, cells, given = kinds[entity[1]], entity[2], entity[3]
-  local history = history_at(index)
-  if history and not is_good(history) then
+local function observe(index, own, kind, how, at, time, accepted, ttl, given)
+  local history = open_history(kind, held(index), mark)
+  if history and history.till > 0 and history.till <= now then
     if given then history = made_of(kind, given, history)
     elseif how == STRICT then
       -- It must outlast the reading, which leaves out what only it has.
       redis.call('PEXPIRE', KEYS[index], KEPT)
-      return missing(history), false
-    elseif how == LENIENT then history[2] = now + settle
-    else return missing(false), false end
+      return missing(history)
+    elseif how == LENIENT then history.till = now + settle
+    else return missing(false) end
   elseif given and history then
     merge(kind, history, given)
   elseif given then
     history = made_of(kind, given, false)
   elseif not history then
-    if how ~= LENIENT then return missing(false), false end
-    history = begun(kind, mark)
+    if how ~= LENIENT then return missing(false) end
+    history = begun(kind)
   end
-  local known, out = totals(kind, history, cells)
-  if how == STRICT and not known and not given then return missing(false), false end
-  if how == AFTERWARDS and settle > 0 and history[3] + MARGIN > accepted then
+  local cells = cells_at(kind, at)
+  local known, out = totals(kind, history, cells[1])
+  if how == STRICT and not known and not given then return missing(false) end
+  if how == AFTERWARDS and settle > 0 and history.made + MARGIN > accepted then
     -- It was made anew since, perhaps from a Postgres that had this transaction already.
     expire_soon(history)
-  elseif settle > 0 and time < math.max(since_birth, now - retries) then
+  elseif settle > 0 and time < counted_from then
     -- It may have been counted by a Redis that is no more, or longer ago than is remembered.
     expire_soon(history)
   else
-    count(kind, history, cells, time, key)
+    count(kind, history, cells, time, own)
+  end
+  for i, bucket in ipairs(cells[1]) do
+    if bucket and bucket > history.buckets[i] then history.buckets[i] = bucket end
   end
   -- Kept a while longer than it is good, for the sake of what is recent.
-  if history[2] > 0 then ttl = math.min(ttl, (history[2] + settle - now) / 1000) end
-  change(KEYS[index], history, ttl)
-  return out, true
+  if history.till > 0 then
+    local left = math.max(1, math.floor((history.till + settle - now) / 1000))
+    if left < tonumber(ttl) then ttl = string.format('%d', left) end
+  end
+  hold(KEYS[index], close(kind, history, mark), ttl)
+  return out, true, known
 end
 
-local answer, at = {}, 2
-for n, transaction in ipairs(transactions) do
-  local own, news = at, false
-  local remembered = open(own) or {now}
-  local reply = {remembered[1]}
-  for i = 5, #transaction do
-    at = at + 1
-    local slot, counted = i - 3, false
-    if remembered[slot] then
-      reply[slot] = remembered[slot]
+-- What is remembered of a transaction, or nothing.
+
+local function remembered_of(own)
+  local value = held(own)
+  if not value then return end
+  local fine, found = pcall(cmsgpack.unpack, value)
+  if fine and type(found) == 'table' and type(found[1]) == 'string' and type(found[2]) == 'number' then
+    return found
+  end
+end
+
+local keep = string.format('%d', math.max(1, math.floor(retries / 1000)))
+local letters, parts = {}, {}
+local at, key, given_at = 1, 2, 2
+while at <= #block do
+  local how, entities, time, accepted, print, ttl, next_at = unpacked('<BBddc16s', block, at)
+  local own, known, news = key, true, false
+  local remembered = remembered_of(own)
+  local other = remembered and remembered[1] ~= print
+  local outs = {print, now}
+  at = next_at
+  for slot = 3, entities + 2 do
+    key = key + 1
+    local kind, given = kinds[sub(block, at, at):byte()], false
+    if sub(block, at + 1, at + 1) == '\1' then
+      given_at = given_at + 1
+      given = ARGV[given_at]
+    end
+    at = at + 2
+    if other then outs[slot] = false
+    elseif remembered and remembered[slot] then outs[slot] = remembered[slot]
     else
-      reply[slot], counted = observe(at, KEYS[own], transaction, transaction[i])
-      remembered[slot] = counted and reply[slot]
+      local value, out, counted = held(key), nil, true
+      if value and not given and how ~= AFTERWARDS and (settle == 0 or time >= counted_from) then
+        local changed
+        out, changed = quick(kind, value, how, at, time)
+        if out then
+          hold(KEYS[key], changed, ttl)
+          known = known and sub(value, MARK + 1, MARK + 1) == 'K'
+        end
+      end
+      if not out then
+        local whole
+        given = given and cmsgpack.unpack(given)
+        out, counted, whole = observe(key, KEYS[own], kind, how, at, time, accepted, ttl, given)
+        known = known and whole
+      end
+      outs[slot] = out
       news = news or counted
     end
+    at = at + kind[8]
   end
-  if news then change(KEYS[own], remembered, retries / 1000) end
-  answer[n] = reply
-  at = at + 1
+  key = key + 1
+  if other then letters[#letters + 1] = 'O'
+  elseif known and not remembered then
+    letters[#letters + 1] = 'N'
+    for slot = 3, entities + 2 do parts[#parts + 1] = outs[slot] end
+  else
+    letters[#letters + 1] = 'R'
+    parts[#parts + 1] = pack('<d', remembered and remembered[2] or now)
+    for slot = 3, entities + 2 do
+      local out = outs[slot]
+      if type(out) == 'string' then parts[#parts + 1] = 'K' .. out
+      else
+        local keys = cmsgpack.pack(out[1])
+        parts[#parts + 1] = 'M' .. pack('<I4', #keys) .. keys
+        outs[slot] = false
+      end
+    end
+  end
+  if news then
+    if remembered then outs[2] = remembered[2] end
+    hold(KEYS[own], cmsgpack.pack(outs), keep)
+  end
 end
 
-for key, ttl in pairs(changed) do
-  redis.call('SET', key, cmsgpack.pack(opened[key]), 'PX', string.format('%d', ttl))
+for key, value in pairs(values) do
+  redis.call('SET', key, value, 'PX', lives[key])
 end
-return cmsgpack.pack(answer)
+return table.concat(letters) .. table.concat(parts)

@@ -109,8 +109,10 @@ class OnlineFeatures:
             done(Answer(self._values.defaults, 0.0))
             return
 
-        def answered(read_at: int, totals: Sequence[Any], why: str) -> None:
-            if why or not all(totals):
+        def answered(read_at: int, totals: Sequence[Any], known: bool, why: str) -> None:
+            if known:
+                done(self._known(transaction, entities, totals, read_at))
+            elif why or Missing in map(type, totals):
                 asking = _Asking(self, transaction, ask, done)
                 task = asyncio.get_running_loop().create_task(
                     asking.the_long_way(read_at, totals, why)
@@ -172,6 +174,19 @@ class OnlineFeatures:
             degraded = (*degraded, *self._why_unknown(degraded), WITH_DEFAULTS)
         age = max(self._clock() - read_at, 0) // 1000 if read_at else 0
         return Answer(self._values.of(by_kind, transaction.time), float(age), tuple(degraded))
+
+    def _known(
+        self, transaction: Transaction, entities: Sequence[Entity], totals: Sequence[Totals],
+        read_at: int,
+    ) -> Answer:  # fmt: skip
+        """Where nothing is missing."""
+        by_kind: list[Totals | None] = [None] * len(self.layout.kinds)
+        for entity, its in zip(entities, totals, strict=True):
+            by_kind[entity.kind] = its
+        return Answer(
+            self._values.of(by_kind, transaction.time),
+            float(max(self._clock() - read_at, 0) // 1000),
+        )
 
     def _why_unknown(self, degraded: Sequence[str]) -> Sequence[str]:
         """Redis alone answered, and Postgres was not even asked."""
@@ -254,11 +269,11 @@ class _Asking:
         future: asyncio.Future[tuple[int, Sequence[Any], str]]
         future = asyncio.get_running_loop().create_future()
 
-        def answered(read_at: int, totals: Sequence[Any], why: str) -> None:
+        def answered(read_at: int, totals: Sequence[Any], known: bool, why: str) -> None:
             if not future.done():
                 future.set_result((read_at, totals, why))
 
-        ask = Ask(self._ask.key, self._ask.time, self._ask.entities, how, answered)
+        ask = Ask(self._ask.key, self._ask.time, self._ask.entities, how, answered, self._ask.print)
         self._online.redis.ask(ask)
         read_at, totals, why = await future
         return None if why else (read_at, list(totals))

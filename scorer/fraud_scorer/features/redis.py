@@ -15,15 +15,18 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from functools import cached_property, partial
+from functools import partial
+from itertools import cycle
+from struct import Struct
 from typing import Any
 
 import msgspec
 
 from fraud_scorer.features.history import Read
-from fraud_scorer.features.layout import KindLayout, Layout, Table
+from fraud_scorer.features.layout import Layout
+from fraud_scorer.features.packing import ANY, KNOWN, NOW, OTHER, TRANSACTION, PackedKind, told
 from fraud_scorer.features.settings import Settings
-from fraud_scorer.features.state import Cells, Totals
+from fraud_scorer.features.state import Cells
 from fraud_scorer.redis.client import RedisClient
 from fraud_scorer.redis.resp import Connection, Reply, command
 from fraud_scorer.redis.script import Script
@@ -33,12 +36,15 @@ MOST_TOGETHER = 64
 MOST_UNTOLD = 20_000
 """Transactions kept for a Redis that is away. Beyond that all its histories are to be read anew."""
 _PATIENCE = 1.0
-_SHAPES = {"sums": 1, "distinct": 2, "labels": 3, "attributes": 4}
 _MICROSECONDS = 1_000_000
+_MARK_BYTES = 6
+"""Of the mark of a Redis's life, which are eight characters."""
+_READ_AT = Struct("<d")
+_LIVES = 64
+"""Different times to live, a tenth around the one that is set."""
 
 log = logging.getLogger(__name__)
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder().decode
 
 
 class How(IntEnum):
@@ -77,14 +83,17 @@ class Missing:
 
 @dataclass(slots=True)
 class Ask:
-    """One transaction's question. `answered` gets the time of reading (microseconds) and the totals
-    of each entity (or what is `Missing`), or an error's text."""
+    """One transaction's question. `answered` gets the time of reading (microseconds; 0: not read),
+    the totals of each entity (or what is `Missing`, or None: nothing is told), and whether all of
+    them are known; or an error's text."""
 
     key: bytes
     time: int
     entities: list[Entity]
     how: How
-    answered: Callable[[int, Sequence[Any], str], None]
+    answered: Callable[[int, Sequence[Any], bool, str], None]
+    print: bytes = ANY
+    """Of what is asked under the transaction's id: nothing is told to others."""
     accepted: int = 0
 
 
@@ -98,14 +107,20 @@ class RedisHistories:
         """`clock` gives microseconds since 1970. `rebuilt` says whether what Redis loses can be
         read from elsewhere."""
         self._redis, self._layout, self._settings, self._clock = redis, layout, settings, clock
+        self._retries = int(settings.retries * _MICROSECONDS)
         self._settle = int(settings.settle * _MICROSECONDS) if rebuilt else 0
         ttl = settings.ttl if rebuilt else max(settings.ttl, 1.2 * layout.longest / _MICROSECONDS)
-        self._ttl = int(ttl * 1000)
+        # Those who came together do not leave together.
+        self._lives = cycle(
+            [b"%d\0" % (ttl * random.uniform(900, 1100)) for _ in range(_LIVES)]  # noqa: S311
+        )
         self._root = f"{settings.prefix}:{layout.digest}:".encode()
         self._born = self._root + b"@born"
-        self._kinds = msgspec.Raw(_encode([_kind(one) for one in layout.kinds]))
-        self._observe = Script(__package__, "observe.lua")
-        self._refresh = Script(__package__, "refresh.lua")
+        self._roots = [self._root + one.kind.encode() + b":" for one in layout.kinds]
+        self._kinds = [PackedKind(one) for one in layout.kinds]
+        self._described = msgspec.Raw(_encode([one.described for one in self._kinds]))
+        self._observe = Script(__package__, "history.lua", "observe.lua")
+        self._refresh = Script(__package__, "history.lua", "refresh.lua")
         self._turn: list[Ask] = []
         self._untold: deque[Ask] = deque()
         self._overflowed = False
@@ -125,10 +140,6 @@ class RedisHistories:
         """Where an entity's history is."""
         return self._roots[kind] + entity.encode()
 
-    @cached_property
-    def _roots(self) -> list[bytes]:
-        return [self._root + one.kind.encode() + b":" for one in self._layout.kinds]
-
     def ask(self, ask: Ask) -> None:
         """Have it answered with all others of this turn of the event loop."""
         if not self._turn:
@@ -142,9 +153,9 @@ class RedisHistories:
             self._overflowed = True
             log.warning("too much was not told to Redis: all its histories will be read anew")
         entities = [replace(one, given=None) for one in ask.entities]
-        later = Ask(ask.key, ask.time, entities, How.AFTERWARDS, _nobody, accepted)
+        later = Ask(ask.key, ask.time, entities, How.AFTERWARDS, _nobody, ask.print, accepted)
 
-        def told(read_at: int, totals: Sequence[Any], why: str) -> None:
+        def told(read_at: int, totals: Sequence[Any], known: bool, why: str) -> None:
             if why:
                 self.tell_later(later, accepted)
 
@@ -154,8 +165,8 @@ class RedisHistories:
     async def refresh(self, kind: int, entity: str, read: Read) -> bool:
         """Put labels and attributes as they were read in place of those in Redis; whether there
         was a history to put them in. Raises RedisError."""
-        shapes = [_SHAPES[table.shape] for table in self._layout.kinds[kind].tables]
-        argument = _encode([self._clock(), shapes, [read.stamp, *read.tables]])
+        described = self._kinds[kind].described
+        argument = _encode([self._clock(), described, [read.stamp, *read.tables]])
         keys = [self._born, self.entity_key(kind, entity)]
         return await self._redis.run(self._refresh, keys, [argument], _PATIENCE) == 1
 
@@ -168,47 +179,65 @@ class RedisHistories:
         if not self._redis.usable:
             _fail(asks, "Redis is away")
             return
-        keys, argument = self._packed(asks)
+        now = self._clock()
+        keys, arguments = self._packed(asks, now)
         self._redis.call(
-            self._observe, keys, [argument], partial(self._replied, asks), partial(_fail, asks)
+            self._observe, keys, arguments, partial(self._replied, asks, now), partial(_fail, asks)
         )
 
-    def _packed(self, asks: list[Ask]) -> tuple[list[bytes], bytes]:
+    def _packed(self, asks: list[Ask], now: int) -> tuple[list[bytes], list[bytes]]:
         keys = [self._born]
-        transactions = []
+        packed: list[bytes] = []
+        given: list[bytes] = []
+        kinds, lives = self._kinds, self._lives
         for ask in asks:
+            entities = ask.entities
             keys.append(ask.key)
-            ttl = int(self._ttl * (0.9 + 0.2 * random.random()))  # noqa: S311
-            packed: list[Any] = [ask.how, ask.time, ttl, ask.accepted]
-            for one in ask.entities:
-                keys.append(one.key)
-                given = one.given is not None and [one.given.stamp, *one.given.tables]
-                packed.append((one.kind + 1, one.cells, given))
-            transactions.append(packed)
-        argument = _encode(
-            (
-                self._clock(), int(self._settings.retries * _MICROSECONDS), self._settle,
-                secrets.token_hex(6), self._kinds, transactions,
+            packed += (
+                TRANSACTION.pack(ask.how, len(entities), ask.time, ask.accepted, ask.print),
+                next(lives),
             )
-        )  # fmt: skip
-        return keys, argument
+            for one in entities:
+                keys.append(one.key)
+                packed.append(kinds[one.kind].entity(one.kind, one.given is not None, one.cells))
+                if one.given is not None:
+                    given.append(_encode([one.given.stamp, *one.given.tables]))
+        about = _encode(
+            (now, self._retries, self._settle, secrets.token_urlsafe(_MARK_BYTES), self._described)
+        )
+        return keys, [about, b"".join(packed), *given]
 
-    def _replied(self, asks: list[Ask], reply: Reply) -> None:
-        try:
-            replies = _decode(reply)  # type: ignore[arg-type]
-        except (msgspec.DecodeError, TypeError) as error:
-            _fail(asks, f"Redis: {error}")
+    def _replied(self, asks: list[Ask], now: int, reply: Reply) -> None:
+        if type(reply) is not bytes or len(reply) < len(asks):
+            _fail(asks, f"Redis: no reply to transactions: {reply!r:.80}")
             return
-        for ask, (read_at, *totals) in zip(asks, replies, strict=True):
-            for index, one in enumerate(totals):
-                if type(one) is dict:
-                    totals[index] = self._missing(one["missing"])
-            _answer(ask, read_at, totals, "")
-        self._tell()
+        at, kinds = len(asks), self._kinds
+        for ask, letter in zip(asks, reply, strict=False):
+            totals: list[Any] = []
+            if letter == NOW:
+                for one in ask.entities:
+                    its, at = kinds[one.kind].totals(reply, at)
+                    totals.append(its)
+                _answer(ask, now, totals, True, "")
+            elif letter == OTHER:
+                _answer(ask, 0, [None] * len(ask.entities), False, "")
+            else:
+                (read_at,) = _READ_AT.unpack_from(reply, at)
+                at += _READ_AT.size
+                for one in ask.entities:
+                    its, at = self._one_by_one(one, reply, at)
+                    totals.append(its)
+                _answer(ask, int(read_at), totals, False, "")
+        if self._untold:
+            self._tell()
 
-    def _missing(self, keys: list[str]) -> Missing:
+    def _one_by_one(self, entity: Entity, reply: bytes, at: int) -> tuple[Any, int]:
+        """An entity's totals, or what is missing; and where that ends."""
+        if reply[at] == KNOWN:
+            return self._kinds[entity.kind].totals(reply, at + 1)
+        keys, at = told(reply, at + 1)
         start = len(self._root) + 1
-        return Missing(frozenset(key[start:] for key in keys))
+        return Missing(frozenset(key[start:] for key in keys)), at
 
     def _tell(self) -> None:
         """Some of what was not told: the rest when Redis has answered this."""
@@ -223,29 +252,17 @@ class RedisHistories:
             self._overflowed = False
 
 
-def _answer(ask: Ask, read_at: int, totals: Sequence[Any], why: str) -> None:
+def _answer(ask: Ask, read_at: int, totals: Sequence[Any], known: bool, why: str) -> None:
     """Answer once, and let go: who asked holds the question, and a circle lives until the
     interpreter looks for such."""
     answered, ask.answered = ask.answered, _nobody
-    answered(read_at, totals, why)
+    answered(read_at, totals, known, why)
 
 
 def _fail(asks: list[Ask], why: str) -> None:
     for ask in asks:
-        _answer(ask, 0, (), why)
+        _answer(ask, 0, (), False, why)
 
 
-def _nobody(read_at: int, totals: Sequence[Totals], why: str) -> None:
+def _nobody(read_at: int, totals: Sequence[Any], known: bool, why: str) -> None:
     """Nobody waits."""
-
-
-def _kind(kind: KindLayout) -> list[list[Any]]:
-    return [_table(one) for one in kind.tables]
-
-
-def _table(table: Table) -> list[Any]:
-    shape = _SHAPES[table.shape]
-    if table.shape == "attributes":
-        return [shape, len(table.names)]
-    flat = [number for window in table.windows for number in window]
-    return [shape, table.keep, table.most, table.width, flat]

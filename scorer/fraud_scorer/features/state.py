@@ -9,11 +9,12 @@ A table is a flat list, oldest bucket first, as it is stored in Redis:
 
 `since` is the first bucket from which on nothing is missing. A window that reaches behind it is not
 known, and its totals are `UNKNOWN`. All that is added commutes: a table depends on which
-transactions are in it, not on their order. `observe.lua` says the same again.
+transactions are in it, not on their order. `history.lua` says the same again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fraud_scorer.features.events import MOST, Transaction, member
@@ -27,8 +28,11 @@ NOTHING = False
 
 Tables = list[list[Any]]
 """Of one entity, in the order of its kind's layout."""
-Totals = list[Any]
-"""Of all windows of one entity, in the order of its kind's layout."""
+Totals = Sequence[Any]
+"""Of one entity: its attributes, then count, sum, maximum and latest time of each table of sums in
+the transaction's own bucket, then those of all windows, in the order of its kind's layout. A window
+of sums is without that own bucket: `values` puts the two together, as one more transaction changes
+the one and not the other."""
 Cells = list[int]
 """What a transaction adds: for each table its bucket, and what is added (-1: nothing)."""
 
@@ -79,17 +83,19 @@ def label(kind: KindLayout, tables: Tables, time: int, labelled: int, frauds: in
 
 def totals(kind: KindLayout, tables: Tables, cell: Cells) -> Totals:
     """The totals of all windows of a transaction whose buckets are those of `cell`."""
-    out: Totals = []
+    said: list[Any] = []
+    own: list[int] = []
+    out: list[int] = []
     for index, table in enumerate(kind.tables):
         if table.shape == "sums":
-            _sums(tables[index], table, cell[2 * index], out)
+            _sums(tables[index], table, cell[2 * index], own, out)
         elif table.shape == "distinct":
             _distinct(tables[index], table, cell[2 * index], out)
         elif table.shape == "labels":
             _labels(tables[index], table, cell[2 * index], out)
         else:
-            out += tables[index]
-    return out
+            said += tables[index]
+    return [*said, *own, *out]
 
 
 def add_sum(sums: list[int], keep: int, bucket: int, amount: int, time: int) -> None:
@@ -139,14 +145,22 @@ def _row(rows: list[int], width: int, keep: int, bucket: int) -> int:
     return max(at, 0)
 
 
-def _sums(rows: list[int], table: Table, bucket: int, out: Totals) -> None:
+def _sums(rows: list[int], table: Table, bucket: int, own: list[int], out: list[int]) -> None:
     """Windows of the same delay end alike, so each goes on where the shorter one stopped."""
     ends = -1
+    newest = len(rows) - 5
+    while newest > 0 and rows[newest] > bucket:
+        newest -= 5
+    if newest > 0 and rows[newest] == bucket:
+        own += rows[newest + 1 : newest + 5]
+        newest -= 5
+    else:
+        own += (0, 0, 0, 0)
     for length, delay in table.windows:
         if delay != ends:
             ends = delay
             last = bucket - delay
-            at = len(rows) - 5
+            at = newest
             while at > 0 and rows[at] > last:
                 at -= 5
             count = amount = highest = latest = 0
@@ -164,7 +178,7 @@ def _sums(rows: list[int], table: Table, bucket: int, out: Totals) -> None:
             out += (count, amount, highest, latest)
 
 
-def _labels(rows: list[int], table: Table, bucket: int, out: Totals) -> None:
+def _labels(rows: list[int], table: Table, bucket: int, out: list[int]) -> None:
     for length, delay in table.windows:
         last = bucket - delay
         first = last - length + 1
@@ -178,7 +192,7 @@ def _labels(rows: list[int], table: Table, bucket: int, out: Totals) -> None:
         out += (labelled, frauds) if first >= rows[0] else (UNKNOWN, 0)
 
 
-def _distinct(rows: list[Any], table: Table, bucket: int, out: Totals) -> None:
+def _distinct(rows: list[Any], table: Table, bucket: int, out: list[int]) -> None:
     for length, delay in table.windows:
         last = bucket - delay
         first = last - length + 1

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from fraud_scorer.artifact.features import LabelRate, Lookup, Window
 from fraud_scorer.artifact.manifest import Value
+from fraud_scorer.features.events import MOST
 from fraud_scorer.features.layout import Layout, Placed
 from fraud_scorer.features.state import NOTHING, UNKNOWN, Totals
 
@@ -21,19 +22,23 @@ _Finish = Callable[[Totals, int], Value]
 class Values:
     """Makes the declared features of one layout."""
 
-    __slots__ = ("_defaults", "_finish")
+    __slots__ = ("_by_kind", "_defaults")
 
     def __init__(self, layout: Layout) -> None:
-        self._finish = [(one.name, one.kind, _finish(one)) for one in layout.features]
         self._defaults = {one.name: one.source.default for one in layout.features}
+        self._by_kind = [
+            [(one.name, _finish(one)) for one in layout.features if one.kind == kind]
+            for kind in range(len(layout.kinds))
+        ]
 
     def of(self, totals: Sequence[Totals | None], time: int) -> dict[str, Value]:
         """All declared features by name; `totals` are those of each kind, None where the
         transaction has no such entity or nothing is known of it."""
-        values: dict[str, Value] = {}
-        for name, kind, finish in self._finish:
-            found = totals[kind]
-            values[name] = self._defaults[name] if found is None else finish(found, time)
+        values = self._defaults.copy()
+        for found, features in zip(totals, self._by_kind, strict=True):
+            if found is not None:
+                for name, finish in features:
+                    values[name] = finish(found, time)
         return values
 
     @property
@@ -48,7 +53,11 @@ def _finish(feature: Placed) -> _Finish:
         return _lookup(feature.at, source.default)
     if isinstance(source, LabelRate):
         return _share(feature.at, source.default)
-    return _window(source, feature.at)
+    if source.aggregate == "distinct":
+        return _distinct(feature.at, source.default, source.most or 0)
+    if feature.own is None:
+        return _before(source, feature.at)
+    return _with_own(source, feature.at, feature.own)
 
 
 def _lookup(at: int, default: Value) -> _Finish:
@@ -69,21 +78,49 @@ def _share(at: int, default: Value) -> _Finish:
     return value
 
 
-def _window(source: Window, at: int) -> _Finish:
-    default = source.default
-    if source.aggregate == "distinct":
-        most = source.most or 0
-        return lambda totals, time: (
-            default if totals[at] == UNKNOWN else float(min(totals[at], most))
-        )
+def _distinct(at: int, default: Value, most: int) -> _Finish:
+    return lambda totals, time: default if totals[at] == UNKNOWN else float(min(totals[at], most))
+
+
+def _before(source: Window, at: int) -> _Finish:
+    """Of a window that ends before the transaction's own bucket."""
+    default, amount, highest, latest = source.default, at + 1, at + 2, at + 3
     if source.aggregate == "count":
         return lambda totals, time: default if totals[at] == UNKNOWN else float(totals[at])
     if source.aggregate == "sum":
-        return lambda totals, time: default if totals[at] == UNKNOWN else float(totals[at + 1])
+        return lambda totals, time: default if totals[at] == UNKNOWN else float(totals[amount])
     if source.aggregate == "mean":
-        return lambda totals, time: totals[at + 1] / totals[at] if totals[at] > 0 else default
+        return lambda totals, time: totals[amount] / totals[at] if totals[at] > 0 else default
     if source.aggregate == "max":
-        return lambda totals, time: float(totals[at + 2]) if totals[at] > 0 else default
+        return lambda totals, time: float(totals[highest]) if totals[at] > 0 else default
     return lambda totals, time: (
-        max(time - totals[at + 3], 0) / 1_000_000 if totals[at] > 0 else default
+        max(time - totals[latest], 0) / 1_000_000 if totals[at] > 0 else default
     )
+
+
+def _with_own(source: Window, at: int, own: int) -> _Finish:
+    """Of a window that ends with it: that bucket's totals belong to it."""
+    default = source.default
+    if source.aggregate == "count":
+        return lambda totals, time: (
+            default if totals[at] == UNKNOWN else float(totals[at] + totals[own])
+        )
+    if source.aggregate == "sum":
+        return lambda totals, time: (
+            default if totals[at] == UNKNOWN else float(min(totals[at + 1] + totals[own + 1], MOST))
+        )
+
+    def mean(totals: Totals, time: int) -> Value:
+        count = totals[at] + totals[own] if totals[at] != UNKNOWN else 0
+        return min(totals[at + 1] + totals[own + 1], MOST) / count if count else default
+
+    def highest(totals: Totals, time: int) -> Value:
+        some = totals[at] != UNKNOWN and totals[at] + totals[own]
+        return float(max(totals[at + 2], totals[own + 2])) if some else default
+
+    def since(totals: Totals, time: int) -> Value:
+        some = totals[at] != UNKNOWN and totals[at] + totals[own]
+        latest = max(totals[at + 3], totals[own + 3])
+        return max(time - latest, 0) / 1_000_000 if some else default
+
+    return {"mean": mean, "max": highest, "sinceLast": since}[source.aggregate]

@@ -12,8 +12,10 @@ from fraud_scorer.redis.resp import command
 class Script:
     """A script by its digest, with its text for a Redis that does not know it yet."""
 
-    def __init__(self, package: str, name: str) -> None:
-        self._text = files(package).joinpath(name).read_bytes()
+    def __init__(self, package: str, *names: str) -> None:
+        """Of these files, one after the other."""
+        texts = [files(package).joinpath(name).read_bytes() for name in names]
+        self._text = b"\n".join(texts)
         self._digest = sha1(self._text).hexdigest().encode()  # noqa: S324 (Redis calls it so)
 
     def call(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> bytes:

@@ -16,6 +16,7 @@ from fraud_scorer.features.online import Answer, OnlineFeatures
 from fraud_scorer.features.settings import Settings
 from fraud_scorer.redis.address import RedisAddress
 from fraud_scorer.redis.client import RedisClient
+from fraud_scorer.redis.resp import command, connect
 from tests.stores.features.memory_history import MemoryHistory
 
 PATIENT = Settings(ttl=1e6, retries=1e9, settle=0.001, history_deadline=20.0, rebuilds=10_000)
@@ -40,6 +41,7 @@ class Server:
         settings: Settings = PATIENT, now: int = 0, redis_deadline: float = 20.0,
     ) -> None:  # fmt: skip
         self.layout = of if isinstance(of, Layout) else layout(of)
+        self._address = redis
         self.clock = Clock(now)
         self.memory = MemoryHistory()
         self.redis = RedisClient(lambda: redis, redis_deadline)
@@ -96,7 +98,17 @@ async def serving(*arguments: Any, **more: Any) -> AsyncIterator[Server]:
     try:
         nobody = {kind.kind: "nobody" for kind in server.layout.kinds}
         await server.online.ask(Transaction("before all", server.clock.now, nobody, 0, "XXX"))
+        await _long_ago(server)
         yield server
     finally:
         await server.online.aclose()
         await server.redis.aclose()
+
+
+async def _long_ago(server: Server) -> None:
+    """Have Redis live since before all events: it goes by its own clock, events do not."""
+    redis = await connect(server._address, 20.0)
+    born = await redis.send(command(b"GET", server.online.redis._born))
+    assert isinstance(born, bytes)
+    await redis.send(command(b"SET", server.online.redis._born, born[:8] + bytes(8)))
+    redis.abort()

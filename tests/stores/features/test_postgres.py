@@ -16,6 +16,7 @@ from fraud_scorer.features.layout import layout
 from fraud_scorer.features.memory import Histories
 from fraud_scorer.features.offline import Event, replay
 from fraud_scorer.features.postgres import PostgresHistory
+from fraud_scorer.features.values import Values
 from tests.stores.features.records import NAMES, Records
 from tests.stores.features.serving import Server
 from tests.support.histories import DAY, EVERYTHING, HOUR, MINUTE, SECOND, START
@@ -92,13 +93,11 @@ async def test_a_transaction_recorded_twice_counts_once_and_an_excluded_one_not_
     kind = LAYOUT.kinds[0]
     one, other = (Transaction(id, START, {"customer": "c"}, 5, "EUR") for id in ("a", "b"))
     await records.add(one, one, other)
-    count = EVERYTHING[0].name, state.cells(kind, one)
 
-    async def counted(*excluding: str) -> int:
+    async def counted(*excluding: str) -> object:
         read = await history.read(kind, "c", time=START, now=START, excluding=excluding)
-        totals = state.totals(kind, read.tables, count[1])
-        placed = next(each for each in LAYOUT.features if each.name == count[0])
-        return int(totals[placed.at])
+        totals = state.totals(kind, read.tables, state.cells(kind, one))
+        return Values(LAYOUT).of([totals, None], START)[EVERYTHING[0].name]
 
     assert await counted() == 2
     assert await counted("b") == 1

@@ -219,3 +219,59 @@ async def test_histories_leave_redis_at_different_times(redis_server: RedisServe
     left = {client.pttl(key) for key in client.scan_iter("*:customer:c-*")}
     assert len(left) > 20
     assert all(890_000 < one <= 1_100_000 for one in left)
+
+
+async def test_a_pod_with_a_wrong_clock_makes_nobody_else_lag(redis_server: RedisServer) -> None:
+    """It was the one that found Redis empty: how long Redis has lived is for Redis to say."""
+    settings = replace(PATIENT, settle=60.0)
+    ahead = Server(LAYOUT, redis_server.address, settings=settings, now=START + 3600 * 60 * MINUTE)
+    await ahead.online.start(patience=20.0)
+    await ahead.online.ask(Transaction("first", ahead.clock.now, {"customer": "a"}, 1, "EUR"))
+    await ahead.online.aclose()
+    await ahead.redis.aclose()
+
+    server = Server(LAYOUT, redis_server.address, settings=settings, now=START)
+    await server.online.start(patience=20.0)
+    counts = [
+        (await server.online.ask(one)).values["count_3d"] for one in transactions(5, customers=1)
+    ]
+    server.clock.now = START + 5 * MINUTE
+    counts.append(
+        (await server.online.ask(transactions(1, first=5, customers=1)[0])).values["count_3d"]
+    )
+    await server.online.aclose()
+    await server.redis.aclose()
+
+    assert counts == [0, 1, 2, 3, 4, 5], "none was left to be counted later"
+
+
+FOREIGN = {
+    "another's": b"\x00\xffnobody knows",
+    "empty": b"",
+    "cut off": None,
+    "of another type": [b"a", b"b"],
+}
+
+
+@pytest.mark.parametrize("what", FOREIGN)
+async def test_what_is_no_history_is_read_anew_and_overwritten(
+    redis_server: RedisServer, what: str
+) -> None:
+    client = redis_server.client()
+    before, after = transactions(30), transactions(10, first=30)
+    async with serving(LAYOUT, redis_server.address, now=START) as server:
+        await server.replay(before)
+        keys = [key for key in client.scan_iter("features:*") if not key.endswith(b"@born")]
+        for key in keys:
+            found = client.get(key)
+            client.delete(key)
+            value = FOREIGN[what]
+            if isinstance(value, list):
+                client.rpush(key, *value)
+            else:
+                client.set(key, found[:-5] if value is None else value)
+        answers = await server.replay(after)
+        assert {client.type(key) for key in client.scan_iter("features:*:c-*")} == {b"string"}
+
+    assert [one.values for one in answers] == list(replay([*before, *after], LAYOUT))[30:]
+    assert not any(one.degraded for one in answers)
