@@ -20,7 +20,7 @@ _SEND = """
 import http.client, json, sys, threading, time
 
 host, path, body, name = sys.argv[1:5]
-threads, pause = map(float, sys.argv[5:])
+threads, pause, customers = map(float, sys.argv[5:])
 over, lock = threading.Event(), threading.Lock()
 answered, failed, versions, last, degraded = [], [], {}, {}, {}
 
@@ -31,6 +31,8 @@ def send(thread):
         features = {"amount": number * 7919 % 400, "night": number % 2}
         asked = json.loads(body) | {
             "transaction_id": f"{name}-{thread}-{number}", "features": features}
+        if customers:
+            asked["entities"]["customer"] = f"{name}-{number % int(customers)}"
         try:
             connection = http.client.HTTPConnection(host, timeout=10)
             connection.request("POST", path, json.dumps(asked), {
@@ -88,8 +90,11 @@ class Load:
 
 
 @contextmanager
-def under_load(bed: Bed, detector: str, *, threads: int = 2, pause: float = 0.02) -> Iterator[Load]:
-    """Send transactions to a detector while the context lasts."""
+def under_load(
+    bed: Bed, detector: str, *, threads: int = 2, pause: float = 0.02, customers: int = 0
+) -> Iterator[Load]:
+    """Send transactions to a detector while the context lasts. `customers`: how many new ones there
+    are in turns; 0: it is one all the time."""
     body: dict[str, Any] = transaction("load", {"amount": 20.0, "night": 0})
     # Nobody has seen these transactions before.
     name = f"load-{secrets.token_hex(4)}"
@@ -98,7 +103,7 @@ def under_load(bed: Bed, detector: str, *, threads: int = 2, pause: float = 0.02
             str(bed.cluster.kubectl_path), "--context", bed.cluster.context,
             "--namespace", bed.namespace, "exec", "--stdin", CLIENT, "--",
             "python3", "-c", _SEND, f"{detector}-scorer", "/v1/score", json.dumps(body),
-            name, str(threads), str(pause),
+            name, str(threads), str(pause), str(customers),
         ],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=bed.cluster.environment,
     )  # fmt: skip
