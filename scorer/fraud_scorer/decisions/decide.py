@@ -61,12 +61,7 @@ def decide(
 ) -> Decided:
     """The decision about a scored transaction: declined at `decline` and above, reviewed at
     `review` and above."""
-    if score >= decline:
-        found = _DECLINE
-    elif score >= review:
-        found = _REVIEW
-    else:
-        found = _APPROVE
+    found = by_thresholds(score, review, decline)
     if listed is not None:
         return by_list(found, listed)
     if (
@@ -79,6 +74,13 @@ def decide(
             return Decided("approve", RANDOM_APPROVAL, "decline", share)
         return Decided("decline", DECLINED, "decline", share)
     return found
+
+
+def by_thresholds(score: float, review: float, decline: float) -> Decided:
+    """The decision where nothing else has a say."""
+    if score >= decline:
+        return _DECLINE
+    return _REVIEW if score >= review else _APPROVE
 
 
 def decide_unavailable(declared: Decision, listed: Rule | None = None) -> Decided:

@@ -118,16 +118,16 @@ class HotRoute:
         context: Any,
         body: bytes,
         began: float,
+        now: float,
         transport: asyncio.Transport,
         defaults: list[Header],
         last: bool,
     ) -> bytes | Pending[bytes]:
         """The whole answer, or a document to come that `late` makes one of. `began`: when the
-        headers were complete, by the monotonic clock. `transport`: where it was asked. `defaults`:
-        headers of the server's own. `last`: the connection ends with it."""
+        headers were complete, by the monotonic clock, which is at `now`. `transport`: where it was
+        asked. `defaults`: headers of the server's own. `last`: the connection ends with it."""
         if defaults is not self._defaults:
             self._prepare(defaults)
-        now = time.monotonic()
         if self._lag.too_long(now, transport):
             self._observer.turned_away()
             self._observer.answered(self._route, 503, now - began)

@@ -314,7 +314,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._counted = False
             hot.ended()
             hot.arrived(context)
-        self._write(hot, context, body, self._began)
+        self._write(hot, context, body, self._began, time.monotonic())
 
     def _answer_known(self, hot: HotRoute, data: bytes, body: bytes, fields: Headers) -> None:
         """Answer a request that needs no parsing, as its head has come before."""
@@ -324,14 +324,15 @@ class HttpProtocol(HttpToolsProtocol):
         except Problem:
             self._feed(data)
             return
-        self._write(hot, context, body, time.monotonic())
+        now = time.monotonic()
+        self._write(hot, context, body, now, now)
         if self._owed is None:
             self._deadline.move(self.loop.time() + self._limits.idle_seconds)
 
-    def _write(self, hot: HotRoute, context: Any, body: bytes, began: float) -> None:
+    def _write(self, hot: HotRoute, context: Any, body: bytes, began: float, now: float) -> None:
         last = hot.application.closing or self._expires <= self.loop.time()
         transport, defaults = self.transport, self.server_state.default_headers
-        answer = hot.answer(context, body, began, transport, defaults, last)
+        answer = hot.answer(context, body, began, now, transport, defaults, last)
         if type(answer) is not bytes:
             self._owe(hot, answer, began)  # type: ignore[arg-type]
             return

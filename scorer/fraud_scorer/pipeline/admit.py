@@ -16,7 +16,7 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{
 
 
 def admit(
-    headers: Mapping[bytes, bytes], *, now: float, patience: float, route: str = "score"
+    headers: Mapping[bytes, bytes], now: float, patience: float, route: str = "score"
 ) -> Context:
     """The context of a request that came at `now`, on that way, and is worth answering for
     `patience` seconds."""

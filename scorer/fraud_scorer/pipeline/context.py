@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from asyncio import Future
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 
-@dataclass(slots=True)
-class Context:
+class Context(Struct):
     """One request. Times are seconds of the monotonic clock."""
 
     principal: str

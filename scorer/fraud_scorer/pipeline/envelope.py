@@ -52,7 +52,7 @@ class ScoreRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ]
 
 
-class Reason(Struct, frozen=True, kw_only=True):
+class Reason(Struct, frozen=True, kw_only=True, gc=False):
     """Why the score is what it is: one feature's part in it."""
 
     code: Annotated[str, Meta(description="The feature's reason code, as the manifest has it.")]
@@ -64,7 +64,7 @@ class Reason(Struct, frozen=True, kw_only=True):
     ]
 
 
-class Timing(Struct, frozen=True, kw_only=True):
+class Timing(Struct, frozen=True, kw_only=True, gc=False):
     """Milliseconds spent on the features, in the model (reasons included), and altogether."""
 
     features: float
@@ -72,7 +72,7 @@ class Timing(Struct, frozen=True, kw_only=True):
     total: float
 
 
-class ScoreAnswer(Struct, frozen=True, kw_only=True):
+class ScoreAnswer(Struct, frozen=True, kw_only=True, gc=False):
     """The score of a transaction, and what was decided."""
 
     prediction_id: Annotated[str, Meta(description="This answer's own id.")]

@@ -21,12 +21,12 @@ class Ids:
         """Begin anew, as another process would: what is forked must not go on as its parent."""
         head, middle = f"{randbits(48):012x}", f"{randbits(12):03x}"
         tail = f"{0x8000 | randbits(14):04x}"
-        self._prefix = f"{head[:8]}-{head[8:]}-8{middle}-{tail}-"
+        self._form = f"{head[:8]}-{head[8:]}-8{middle}-{tail}-%012x"
         self._count = count()
 
     def next(self) -> str:
         """One that nobody had before."""
-        return f"{self._prefix}{next(self._count):012x}"
+        return self._form % next(self._count)
 
 
 _ids = Ids()

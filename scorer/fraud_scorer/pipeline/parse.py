@@ -10,14 +10,16 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import astuple
 
 from fraud_scorer.pipeline.envelope import MAX_ENTITIES, EntityId, ScoreRequest
 from fraud_scorer.problem import INVALID, MALFORMED, FieldError, Problem, field_error
+from fraud_scorer.registry.inputs import Row
 
 
 class _Plain(ScoreRequest, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
@@ -27,6 +29,7 @@ class _Plain(ScoreRequest, frozen=True, kw_only=True, forbid_unknown_fields=True
     currency: str
 
 
+_STRICT: Any = {"frozen": True, "kw_only": True, "forbid_unknown_fields": True}
 _DECODER = msgspec.json.Decoder(ScoreRequest)
 _PLAIN_DECODER = msgspec.json.Decoder(_Plain)
 _KINDS: set[str] = set()
@@ -73,6 +76,31 @@ def parse(body: bytes) -> ScoreRequest:
         raise _invalid(body, str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise malformed(body, error) from None
+
+
+Fitting = Callable[[bytes], tuple[ScoreRequest, Row] | None]
+
+
+def fitting(sent: type[msgspec.Struct] | None) -> Fitting | None:
+    """How a body is read whose features are to go into that type (`Inputs.sent`), where there is
+    one: to the request, whose features have no names then, and the model's row.
+
+    It gives nothing for whatever is not all right, or was not seen before: `parse` says what it is.
+    """
+    if sent is None:
+        return None
+    plain = msgspec.defstruct("Fitting", [("features", sent)], bases=(_Plain,), gc=False, **_STRICT)
+    decode: Callable[[bytes], Any] = msgspec.json.Decoder(plain).decode
+
+    def read(body: bytes) -> tuple[ScoreRequest, Row] | None:
+        try:
+            found = decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        seen = found.currency in _CURRENCIES and _KINDS.issuperset(found.entities)
+        return (found, astuple(found.features)) if seen else None
+
+    return read
 
 
 def malformed(body: bytes, error: Exception) -> Problem:

@@ -8,15 +8,15 @@ so that a withdrawal holds from the next one on, also in the middle of a batch.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from time import monotonic
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
-from fraud_scorer.decisions.decide import UNAVAILABLE, decide, decide_unavailable
+from fraud_scorer.decisions.decide import UNAVAILABLE, by_thresholds, decide_unavailable
 from fraud_scorer.features.online import WITH_DEFAULTS
 from fraud_scorer.metrics import Metrics
 from fraud_scorer.pipeline import record
@@ -26,7 +26,7 @@ from fraud_scorer.pipeline.context import Context
 from fraud_scorer.pipeline.envelope import ScoreAnswer, ScoreRequest, Timing
 from fraud_scorer.pipeline.features import Known, features
 from fraud_scorer.pipeline.ids import new_id
-from fraud_scorer.pipeline.parse import parse
+from fraud_scorer.pipeline.parse import Fitting, fitting, parse
 from fraud_scorer.pipeline.parts import Parts, Scorer, Trial, parts
 from fraud_scorer.pipeline.pending import Pending
 from fraud_scorer.pipeline.record import NotRecorded
@@ -34,6 +34,7 @@ from fraud_scorer.pipeline.score import NoProbability, Unscorable, reasons, scor
 from fraud_scorer.pipeline.shadow import Shadow
 from fraud_scorer.pipeline.stages import PLAIN, Stages
 from fraud_scorer.problem import NOT_FOUND, NOT_READY, OVERLOADED, RETRY_AFTER, Problem
+from fraud_scorer.registry.inputs import Row
 from fraud_scorer.registry.loaded import LoadedModel
 from fraud_scorer.registry.registry import ModelRegistry, Roles
 
@@ -73,20 +74,25 @@ class Pipeline:
         self._needs_kept = False
         self._waits = False
         """Whether answers are pending at first."""
+        self._fitting: Fitting | None = None
+        """Reads what goes to the active model, where nobody else asks for the features."""
         self._unavailable = metrics.tally("", "", UNAVAILABLE)
         self._shadow = Shadow(self._shadowed, metrics.shadow_dropped, later) if later else None
         registry.watch(self._assigned)
 
     def admit(self, headers: Mapping[bytes, bytes], route: str = "score") -> Context:
         """Let a request in, before its body is read. Raises Problem."""
-        return admit(headers, now=time.monotonic(), patience=self._patience, route=route)
+        return admit(headers, monotonic(), self._patience, route)
 
     def arrived(self, context: Context) -> None:
         """Its body took a while, and is all there now: patience counts from here."""
-        context.deadline = time.monotonic() + self._patience
+        context.deadline = monotonic() + self._patience
 
     def answer(self, context: Context, body: bytes) -> bytes | Pending[bytes]:
         """The answer to one transaction, as JSON. Raises Problem."""
+        if self._fitting is not None and (fitted := self._fitting(body)) is not None:
+            request, row = fitted
+            return _encode(self._answer(self._active, context, request, _NOTHING, row=row))
         request = parse(body)
         if self._waits:
             asking = self._ask(context, request)
@@ -144,6 +150,9 @@ class Pipeline:
             or self._stages.claims is not None
             or (self._records is not None and self._records.waits)
         )
+        active = self._active
+        alone = active is not None and not (self._waits or self._records or self._trial)
+        self._fitting = fitting(active.model.inputs.sent) if active and alone else None
 
     def _ask(self, context: Context, request: ScoreRequest, version: str = "") -> Asking:
         """Begin an answer that waits for something."""
@@ -183,9 +192,10 @@ class Pipeline:
         request: ScoreRequest,
         known: Known,
         prediction_id: str = "",
+        row: Row | None = None,
     ) -> ScoreAnswer:
-        """The answer by that model."""
-        began = time.monotonic()
+        """The answer by that model. `row`: of the request's features, where it is made already."""
+        began = monotonic()
         if began > context.deadline:
             raise Problem(OVERLOADED, "The deadline passed while waiting", headers=RETRY_AFTER)
         if scorer is None:
@@ -198,12 +208,13 @@ class Pipeline:
         if model.layout is not None:
             kept = known.get(model.layout_key)
             context.degraded += (WITH_DEFAULTS,) if kept is None else kept.degraded
-        row = features(request, model, kept)
-        ready = time.monotonic()
+        if row is None:
+            row = features(request, model, kept)
+        ready = monotonic()
         try:
             probability = score(model, row)
             if rules is None:
-                decided = decide(probability, review=model.review, decline=model.decline)
+                decided = by_thresholds(probability, model.review, model.decline)
             else:
                 decided = rules.decide(probability, model, request)
                 context.degraded += rules.lacking
@@ -211,7 +222,7 @@ class Pipeline:
         except Exception as error:
             scorer.tally.failed(invalid=isinstance(error, NoProbability))
             raise
-        scored = time.monotonic()
+        scored = monotonic()
 
         answer = ScoreAnswer(
             prediction_id=prediction_id or new_id(),
@@ -225,7 +236,7 @@ class Pipeline:
             timing_ms=Timing(
                 features=_milliseconds(ready - (context.asked or began)),
                 model=_milliseconds(scored - ready),
-                total=_milliseconds(time.monotonic() - context.received),
+                total=_milliseconds(scored - context.received),
             ),
         )
         if (records := self._records) is not None:
@@ -285,7 +296,7 @@ class Pipeline:
             timing_ms=Timing(
                 features=0.0,
                 model=0.0,
-                total=_milliseconds(time.monotonic() - context.received),
+                total=_milliseconds(monotonic() - context.received),
             ),
         )
         if self._records is not None:

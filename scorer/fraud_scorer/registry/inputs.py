@@ -16,6 +16,7 @@ from operator import itemgetter
 from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec.structs import astuple
 
 from fraud_scorer.artifact.features import Lookup
 from fraud_scorer.artifact.manifest import Feature, Manifest, Value, value_problem
@@ -39,26 +40,21 @@ def example_features(manifest: Manifest) -> dict[str, Value]:
 class Inputs:
     """The inputs of one model."""
 
-    __slots__ = ("_defaults", "_features", "_length", "_model", "_row", "_sent", "_told", "_type")
+    __slots__ = ("_defaults", "_features", "_model", "_row", "_sent", "_told", "sent")
 
     def __init__(self, manifest: Manifest) -> None:
         self._features = manifest.features
         self._model = manifest.model
-        sent_ones = sent(manifest)
-        self._length = len(sent_ones)
-        self._sent = _picking([feature.name for feature in sent_ones])
+        self._sent = _picking([feature.name for feature in sent(manifest)])
         self._row = _picking([feature.name for feature in manifest.features])
         self._defaults = {
             one.name: one.source.default for one in manifest.features if one.source != "request"
         }
         self._told = [one for one in manifest.features if isinstance(one.source, Lookup)]
         """What others say of an entity may be of any type."""
-        self._type = msgspec.defstruct(
-            "Row",
-            [(f"f{index}", _type(one)) for index, one in enumerate(sent_ones)],
-            array_like=True,
-            gc=False,
-        )
+        self.sent = _struct(sent(manifest))
+        """What a good request brings, in the manifest's order: `astuple` makes a row of it. None
+        where the names are such that there is no such type."""
 
     def row(self, given: Mapping[str, Value], kept: Mapping[str, Value] | None = None) -> Row:
         """The row to be scored, of what a request brings and what is kept of its entities (by
@@ -70,12 +66,12 @@ class Inputs:
     def check(self, given: Mapping[str, Value]) -> Row:
         """What a request brings, in the manifest's order. Raises Problem, naming every feature at
         fault."""
-        try:
-            row = self._sent(given)
-            msgspec.convert(row, self._type)
-        except (KeyError, msgspec.ValidationError):
+        if self.sent is None:
             return self._checked(given)
-        return row if len(given) == self._length else self._checked(given)
+        try:
+            return astuple(msgspec.convert(given, self.sent))
+        except msgspec.ValidationError:
+            return self._checked(given)
 
     def whole_row(self, given: Mapping[str, Value]) -> Row:
         """The row of what is given alone, kept features too. Raises Problem."""
@@ -132,6 +128,17 @@ def _picking(names: list[str]) -> Callable[[Mapping[str, Value]], Row]:
         (name,) = names
         return lambda given: (given[name],)
     return itemgetter(*names)
+
+
+def _struct(features: Iterable[Feature]) -> type[msgspec.Struct] | None:
+    fields = [
+        (f"f{index}", _type(one), msgspec.field(name=one.name))
+        for index, one in enumerate(features)
+    ]
+    try:
+        return msgspec.defstruct("Sent", fields, forbid_unknown_fields=True, gc=False)
+    except ValueError:  # a name with a quote, a backslash or a control character
+        return None
 
 
 def _type(feature: Feature) -> Any:

@@ -47,3 +47,13 @@ def test_more_and_fewer_than_it_takes() -> None:
     for given_features in ({"x": 1.0}, {"x": 1.0, "y": 2.0, "z": 3.0}, {"x": 1.0, "z": 2.0}, {}):
         with pytest.raises(Problem):
             inputs.row(given_features)
+
+
+@pytest.mark.parametrize("name", ['a "b"', "a\\b", "a\nb", "é", "f0", "0 %"])
+def test_names_of_any_kind(name: str) -> None:
+    inputs = Inputs(manifest_of([Feature(name=name, type="number")], {}))
+    assert inputs.row({name: 1.0}) == (1.0,)
+    with pytest.raises(Problem):
+        inputs.row({name: "x"})
+    with pytest.raises(Problem):
+        inputs.row({"f1": 1.0})

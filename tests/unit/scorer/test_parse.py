@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fraud_scorer.artifact.manifest import value_problem
 from fraud_scorer.pipeline.features import features
-from fraud_scorer.pipeline.parse import parse
+from fraud_scorer.pipeline.parse import fitting, parse
 from fraud_scorer.problem import MAX_ERRORS, Problem
 from fraud_scorer.registry.inputs import Row
 from tests.unit.scorer.support import (
@@ -26,6 +26,7 @@ from tests.unit.scorer.support import (
 )
 
 MODEL = fake_loaded(FakeModel(), manifest_of(FEATURES, GOLDEN[0]))
+READ_AT_ONCE = fitting(MODEL.inputs.sent)
 
 
 def problem(body: bytes | dict[str, object]) -> Problem:
@@ -50,6 +51,20 @@ def test_features_go_to_the_model_in_its_order() -> None:
     shuffled = dict(reversed(GOLDEN[1].items()))
     request = parse(json.dumps(transaction(shuffled)).encode())
     assert features(request, MODEL) == (950.0, None, "web", "iron")
+
+
+def test_what_was_seen_before_goes_to_the_model_at_once() -> None:
+    body = json.dumps(transaction(dict(reversed(GOLDEN[1].items())))).encode()
+    request = parse(body)
+    assert READ_AT_ONCE is not None
+    at_once = READ_AT_ONCE(body)
+    assert at_once is not None
+    named, row = at_once
+    assert row == features(request, MODEL)
+    for name in set(transaction()) - {"features"}:
+        assert getattr(named, name) == getattr(request, name)
+    unseen = json.dumps(transaction(GOLDEN[1], currency="XTS", entities={"unseen": "x"})).encode()
+    assert READ_AT_ONCE(unseen) is None
 
 
 @pytest.mark.parametrize("name", list(transaction()))
@@ -209,7 +224,10 @@ def test_any_features_are_a_row_or_a_problem(given_features: dict[str, Any]) -> 
 def check(body: bytes) -> None:
     """A row that the manifest allows, or a problem that can be sent; nothing else."""
     answer = row_or_problem(body)
+    assert READ_AT_ONCE is not None
+    at_once = READ_AT_ONCE(body)
     if isinstance(answer, Problem):
+        assert at_once is None
         assert 400 <= answer.status < 500
         document = msgspec.json.decode(answer.body())
         assert document["status"] == answer.status
@@ -217,6 +235,7 @@ def check(body: bytes) -> None:
         assert "Traceback" not in document["detail"]
         assert all(error["pointer"].startswith("#") for error in document.get("errors", ()))
         return
+    assert at_once is None or at_once[1] == answer
     assert len(answer) == len(FEATURES)
     for feature, value in zip(FEATURES, answer, strict=True):
         assert not value_problem(feature, value)
