@@ -6,17 +6,22 @@
 --     mark           8 bytes: another Redis's life, or another's value altogether, is not there
 --     how            K: good, and all windows are known; U: good, some are not; - anything else
 --     buckets        of each table of buckets the newest one, at which the totals are
+--     renewed        when its time to live is to be set anew, by Redis's clock
 --     totals         as they are answered: of each table of sums that newest bucket's own, then of all
 --                    windows what is before it; attributes last, if there are any
 --     the rest       msgpack: till, made, begun, stamp, recent, and each table's rows but the newest
 --                    bucket of sums
 --
--- so that one more transaction in the newest buckets is a few numbers in the middle of a string.
+-- so that one more transaction in the newest buckets reads the beginning of a string, and writes a few
+-- numbers into it.
 -- One that was good `till` then only is to be read anew, without those in `recent`, which were
 -- counted since it was made and may still be on their way to Postgres.
 --
 -- KINDS is, for each kind of entity: its tables, how many of these have buckets, how many are sums, the
--- format of its totals, and whether it has attributes. A table is shape, keep, most, width, windows.
+-- format of its totals and their size, whether it has attributes, how many tables are of members, the
+-- size of what a transaction says of it, and where (from 0, as text) its totals end (-1 where that
+-- differs) and begin.
+-- A table is shape, keep, most, width, windows.
 
 local MOST = 9007199254740991
 local SUMS, DISTINCT, LABELS, ATTRIBUTES = 1, 2, 3, 4
@@ -24,7 +29,7 @@ local MARK = 8
 local BUCKETS = MARK + 2
 local sub, pack, unpacked = string.sub, struct.pack, struct.unpack
 
-local function totals_at(kind) return BUCKETS + 8 * kind[2] end
+local function totals_at(kind) return BUCKETS + 8 * kind[2] + 8 end
 
 -- Where the totals end.
 
@@ -172,7 +177,7 @@ end
 
 -- As it is stored, with its totals at its newest buckets. It is not to be used afterwards.
 
-local function close(kind, history, mark)
+local function close(kind, history, mark, renewed)
   local buckets, newest = {}, ''
   for i, its in ipairs(kind[1]) do
     local rows, bucket = history.rows[i], history.buckets[i]
@@ -198,7 +203,7 @@ local function close(kind, history, mark)
   end
   local how = '-'
   if history.till == 0 and not history.recent then how = known and 'K' or 'U' end
-  return mark .. how .. newest .. its_totals .. cmsgpack.pack(
+  return mark .. how .. newest .. pack('<d', renewed) .. its_totals .. cmsgpack.pack(
     history.till, history.made, history.begun, history.stamp, history.recent, unpack(history.rows)
   )
 end

@@ -1,18 +1,18 @@
 -- Totals of histories before each of some transactions, which then count: one call for many requests
 -- of a turn. history.lua, which goes before this, has what a history is.
 --
--- KEYS[1] is the mark of this Redis's life; then, for each transaction, its own key and those of its
--- entities. ARGV[1] is msgpack: now, retries, settle, a new mark, and KINDS. ARGV[2] is the transactions,
--- one after the other: how, number of entities, time, accepted, a fingerprint, time to live, and for
--- each entity its kind, whether its history was read from Postgres, the bucket of each table of buckets,
--- what is added to each table of sums, and to each of members. Those histories are the other arguments,
--- as msgpack. Times are microseconds, time to live is milliseconds.
+-- KEYS[1] is the mark of this Redis's life; then each transaction's own key; then those of all their
+-- entities. ARGV[1] is msgpack: how many transactions, now, retries, settle, a new mark, and KINDS.
+-- ARGV[2] is the transactions, one after the other: how, number of entities, time, accepted, a fingerprint,
+-- time to live, and for each entity its kind, whether its history was read from Postgres, the bucket of
+-- each table of buckets, what is added to each table of sums, and to each of members. Those histories are
+-- the other arguments, as msgpack. Times are microseconds, time to live is milliseconds.
 --
--- A transaction's own key remembers, as msgpack, its fingerprint, when it was read, and the totals of
--- each entity that counts it, or false.
+-- A transaction's own key remembers its fingerprint, when it was read, and for each entity the length
+-- of its totals (nought: it is not counted there) and these.
 --
 -- The answer has a letter for each transaction, then what belongs to these:
---     N  read now, all is known: the totals of each entity
+--     N  read now, all is known: what is remembered of it
 --     R  when it was read; then for each entity K and its totals, or M, a length, and (msgpack) the
 --        keys of transactions to leave out when its history is read from Postgres
 --     O  another transaction had that id: it neither counts nor is told anything
@@ -20,29 +20,20 @@
 local STRICT, LENIENT, AFTERWARDS = 0, 1, 2
 local MOST_RECENT = 512
 local MARGIN, KEPT = 5000000, 60000
-local ZERO = string.rep('\0', 8)
+local NOUGHT = string.rep('\0', 4)
+local RENEWED = 50 -- microseconds for each millisecond to live: a twentieth of it
 
-local now, retries, settle, new_mark, kinds = unpack(cmsgpack.unpack(ARGV[1]))
+local number, now, retries, settle, new_mark, kinds = unpack(cmsgpack.unpack(ARGV[1]))
 local block = ARGV[2]
 
-local stored = redis.call('MGET', unpack(KEYS))
-local values, lives = {}, {}
-
-local function held(index)
-  local value = values[KEYS[index]]
-  if value == nil then return stored[index] end
-  return value
-end
-
-local function hold(key, value, ttl)
-  values[key], lives[key] = value, ttl
-end
+local remembered = redis.call('MGET', unpack(KEYS, 1, number + 1))
+local time_of_redis = redis.call('TIME')
+local clock = time_of_redis[1] * 1000000 + time_of_redis[2]
 
 -- How long this Redis has lived is told by its own clock alone; when it began, by that of who asks.
 
 local function life()
-  local time = redis.call('TIME')
-  local clock, born = time[1] * 1000000 + time[2], stored[1]
+  local born = remembered[1]
   if not born or #born ~= MARK + 8 then
     born = new_mark .. pack('<d', clock)
     redis.call('SET', KEYS[1], born)
@@ -51,39 +42,51 @@ local function life()
 end
 
 local mark, age = life()
-local begun_at = now - age
-local counted_from = math.max(begun_at, now - retries)
+local counted_from = math.max(now - age, now - retries)
 local known_mark, unknown_mark = mark .. 'K', mark .. 'U'
 
--- One more transaction in the newest buckets: its totals, and the history with it. Nothing where that
--- is not the case, or more than sums are kept.
+-- What is stored under an entity's key, or its beginning; '' also where that is no string.
 
-local function quick(kind, value, how, at, time)
-  local head = sub(value, 1, MARK + 1)
-  if head ~= known_mark and (head ~= unknown_mark or how ~= LENIENT) then return end
+local function read(key, ends)
+  local found = redis.pcall('GETRANGE', key, '0', ends)
+  return type(found) == 'string' and found or ''
+end
+
+-- One more transaction in the newest buckets: its totals, and whether all are known. Nothing where
+-- that is not the case, or more than sums are kept.
+
+local function quick(kind, key, how, at, time, ttl)
+  local head = read(key, kind[9])
+  local life_and_how = sub(head, 1, MARK + 1)
+  if life_and_how ~= known_mark and (life_and_how ~= unknown_mark or how ~= LENIENT) then return end
   local width = 8 * kind[2]
-  if sub(value, BUCKETS, BUCKETS + width - 1) ~= sub(block, at, at + width - 1) then return end
-  local from, ends = BUCKETS + width, totals_end(kind, value)
-  local adding, current = at + width, from
-  for i = 0, kind[7] - 1 do
-    if unpacked('<d', block, adding + 8 * (kind[3] + i)) >= 0 then return end
+  local renewed = BUCKETS + width
+  if sub(head, BUCKETS, renewed - 1) ~= sub(block, at, at + width - 1) then return end
+  local own, adding, sums_kept = renewed + 8, at + width, kind[3]
+  for i = sums_kept, sums_kept + kind[7] - 1 do
+    if unpacked('<d', block, adding + 8 * i) >= 0 then return end
   end
-  local fresh = ''
-  for _ = 1, kind[3] do
+  local fresh, counted, at_own = '', false, own
+  for _ = 1, sums_kept do
     local added = unpacked('<d', block, adding)
     if added >= 0 then
-      local count, amount, highest, latest = unpacked('<dddd', value, current)
-      amount = amount + added
+      local count, amount, highest, latest = unpacked('<dddd', head, at_own)
+      amount, counted = amount + added, true
       fresh = fresh .. pack('<dddd',
         count + 1, amount > MOST and MOST or amount,
         added > highest and added or highest, time > latest and time or latest)
     else
-      fresh = fresh .. sub(value, current, current + 31)
+      fresh = fresh .. sub(head, at_own, at_own + 31)
     end
-    adding, current = adding + 8, current + 32
+    adding, at_own = adding + 8, at_own + 32
   end
-  if fresh == '' then return sub(value, from, ends), value end
-  return sub(value, from, ends), sub(value, 1, from - 1) .. fresh .. sub(value, current)
+  if unpacked('<d', head, renewed) <= clock then
+    redis.call('SETRANGE', key, renewed - 1, pack('<d', clock + RENEWED * ttl) .. fresh)
+    redis.call('PEXPIRE', key, ttl)
+  elseif counted then
+    redis.call('SETRANGE', key, kind[10], fresh)
+  end
+  return sub(head, own, totals_end(kind, head)), life_and_how == known_mark
 end
 
 -- Counting a transaction in a history that is open.
@@ -251,13 +254,13 @@ end
 -- One entity of one transaction: its totals, or (in a table) what is missing; whether it was counted;
 -- and whether all its windows are known.
 
-local function observe(index, own, kind, how, at, time, accepted, ttl, given)
-  local history = open_history(kind, held(index), mark)
+local function observe(key, own, kind, how, at, time, accepted, ttl, given)
+  local history = open_history(kind, read(key, '-1'), mark)
   if history and history.till > 0 and history.till <= now then
     if given then history = made_of(kind, given, history)
     elseif how == STRICT then
       -- It must outlast the reading, which leaves out what only it has.
-      redis.call('PEXPIRE', KEYS[index], KEPT)
+      redis.call('PEXPIRE', key, KEPT)
       return missing(history)
     elseif how == LENIENT then history.till = now + settle
     else return missing(false) end
@@ -289,87 +292,78 @@ local function observe(index, own, kind, how, at, time, accepted, ttl, given)
     local left = math.max(1, math.floor((history.till + settle - now) / 1000))
     if left < tonumber(ttl) then ttl = string.format('%d', left) end
   end
-  hold(KEYS[index], close(kind, history, mark), ttl)
+  redis.call('SET', key, close(kind, history, mark, clock + RENEWED * ttl), 'PX', ttl)
   return out, true, known
 end
 
--- What is remembered of a transaction, or nothing.
+-- What is remembered of a transaction: when it was read, and the totals of its entities, or false.
 
-local function remembered_of(own)
-  local value = held(own)
-  if not value then return end
-  local fine, found = pcall(cmsgpack.unpack, value)
-  if fine and type(found) == 'table' and type(found[1]) == 'string' and type(found[2]) == 'number' then
-    return found
+local function recall(memory)
+  if #memory < 24 then return end
+  local outs, at, length = {(unpacked('<d', memory, 17))}, 25, nil
+  while at + 3 <= #memory do
+    length, at = unpacked('<I4', memory, at)
+    outs[#outs + 1] = length > 0 and sub(memory, at, at + length - 1)
+    at = at + length
   end
+  return outs
 end
 
 local keep = string.format('%d', math.max(1, math.floor(retries / 1000)))
-local letters, parts = {}, {}
-local at, key, given_at = 1, 2, 2
-while at <= #block do
+local memories, letters, parts = {}, {}, {}
+local at, entity, given_at = 1, number + 1, 2
+local read_now = pack('<d', now)
+
+for n = 1, number do
   local how, entities, time, accepted, print, ttl, next_at = unpacked('<BBddc16s', block, at)
-  local own, known, news = key, true, false
-  local remembered = remembered_of(own)
-  local other = remembered and remembered[1] ~= print
-  local outs = {print, now}
+  local own = KEYS[n + 1]
+  local memory = memories[own] or remembered[n + 1]
+  local outs = memory and recall(memory)
+  local other, known, news = outs and sub(memory, 1, 16) ~= print, not outs, false
+  outs = outs or {now}
+  local fresh = print .. (known and read_now or pack('<d', outs[1]))
   at = next_at
-  for slot = 3, entities + 2 do
-    key = key + 1
-    local kind, given = kinds[sub(block, at, at):byte()], false
-    if sub(block, at + 1, at + 1) == '\1' then
+  for slot = 2, entities + 1 do
+    entity = entity + 1
+    local key, kind, given = KEYS[entity], kinds[string.byte(block, at)], false
+    if string.byte(block, at + 1) == 1 then
       given_at = given_at + 1
-      given = ARGV[given_at]
+      given = cmsgpack.unpack(ARGV[given_at])
     end
     at = at + 2
-    if other then outs[slot] = false
-    elseif remembered and remembered[slot] then outs[slot] = remembered[slot]
-    else
-      local value, out, counted = held(key), nil, true
-      if value and not given and how ~= AFTERWARDS and (settle == 0 or time >= counted_from) then
-        local changed
-        out, changed = quick(kind, value, how, at, time)
-        if out then
-          hold(KEYS[key], changed, ttl)
-          known = known and sub(value, MARK + 1, MARK + 1) == 'K'
-        end
+    local out, counted, whole = outs[slot], false, true
+    if not out and not other then
+      if not given and how ~= AFTERWARDS and (settle == 0 or time >= counted_from) then
+        out, whole = quick(kind, key, how, at, time, ttl)
+        counted = true
       end
       if not out then
-        local whole
-        given = given and cmsgpack.unpack(given)
-        out, counted, whole = observe(key, KEYS[own], kind, how, at, time, accepted, ttl, given)
-        known = known and whole
+        out, counted, whole = observe(key, own, kind, how, at, time, accepted, ttl, given)
       end
-      outs[slot] = out
-      news = news or counted
+      outs[slot], news, known = out, news or counted, known and whole
     end
+    if type(out) == 'string' then fresh = fresh .. pack('<I4', #out) .. out
+    else fresh = fresh .. NOUGHT end
     at = at + kind[8]
   end
-  key = key + 1
-  if other then letters[#letters + 1] = 'O'
-  elseif known and not remembered then
-    letters[#letters + 1] = 'N'
-    for slot = 3, entities + 2 do parts[#parts + 1] = outs[slot] end
+  if other then letters[n] = 'O'
+  elseif known then
+    letters[n], parts[#parts + 1] = 'N', fresh
   else
-    letters[#letters + 1] = 'R'
-    parts[#parts + 1] = pack('<d', remembered and remembered[2] or now)
-    for slot = 3, entities + 2 do
+    letters[n], parts[#parts + 1] = 'R', pack('<d', outs[1])
+    for slot = 2, entities + 1 do
       local out = outs[slot]
       if type(out) == 'string' then parts[#parts + 1] = 'K' .. out
       else
         local keys = cmsgpack.pack(out[1])
         parts[#parts + 1] = 'M' .. pack('<I4', #keys) .. keys
-        outs[slot] = false
       end
     end
   end
   if news then
-    if remembered then outs[2] = remembered[2] end
-    hold(KEYS[own], cmsgpack.pack(outs), keep)
+    redis.call('SET', own, fresh, 'PX', keep)
+    memories[own] = fresh
   end
 end
 
-for key, value in pairs(values) do
-  redis.call('SET', key, value, 'PX', lives[key])
-end
 return table.concat(letters) .. table.concat(parts)

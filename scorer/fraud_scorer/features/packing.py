@@ -25,6 +25,11 @@ TRANSACTION = Struct("<BBdd16s")
 
 _SHAPES = {"sums": 1, "distinct": 2, "labels": 3, "attributes": 4}
 _LENGTH = Struct("<I")
+LENGTH = _LENGTH.size
+REMEMBERED = 24
+"""Bytes of what is remembered of a transaction, before the totals: a fingerprint, and a time."""
+_BEFORE = 17
+"""Bytes of a stored history, besides its buckets and totals, before the rest of it."""
 _decode = msgspec.msgpack.Decoder().decode
 
 
@@ -41,9 +46,11 @@ class PackedKind:
         self._picked = _picker(order)
         self._cells = Struct(f"<BB{len(order)}d")
         self._told = bool(kind.names)
+        own = _BEFORE + 8 * len(timed)
         self.described = [
             [_table(one) for one in kind.tables], len(timed), len(kind.sums), f"<{'d' * numbers}",
             8 * numbers, self._told, len(distinct), 8 * len(order),
+            str(-1 if self._told else own + 8 * numbers - 1), str(own),
         ]  # fmt: skip
         """As KINDS of history.lua has it."""
 

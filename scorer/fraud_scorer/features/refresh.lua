@@ -18,5 +18,5 @@ history.stamp = given[1]
 for i, its in ipairs(kind[1]) do
   if its[1] >= LABELS then history.rows[i] = given[1 + i] end
 end
-redis.call('SET', KEYS[2], close(kind, history, mark), 'KEEPTTL')
+redis.call('SET', KEYS[2], close(kind, history, mark, 0), 'KEEPTTL')
 return 1

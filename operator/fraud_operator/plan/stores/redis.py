@@ -29,7 +29,7 @@ DEFAULT_CPU, DEFAULT_MEMORY = "100m", "512Mi"
 LOGIN = "fraudops"
 
 COMMANDS = (
-    *("get", "mget", "set", "getdel", "del", "unlink", "exists", "incrby"),
+    *("get", "mget", "getrange", "set", "setrange", "getdel", "del", "unlink", "exists", "incrby"),
     *("expire", "pexpire", "persist", "ttl", "pttl"),
     *("hget", "hmget", "hgetall", "hset", "hdel"),
     *("eval", "evalsha", "script|load", "script|exists", "time"),
