@@ -7,16 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 MOST = 2**53 - 1
 """The greatest integer that a double holds with all before it, as Redis's scripts count in doubles.
 Sums end here."""
 
+ANY = bytes(16)
+"""The fingerprint where none was taken."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
+class Transaction(msgspec.Struct, frozen=True):
     """One transaction as far as histories are concerned. Its id is its identity: it counts once."""
 
     id: str
@@ -26,6 +29,9 @@ class Transaction:
     """Kind to id: customer, terminal, ..."""
     amount_minor: int
     currency: str
+    mark: bytes = ANY
+    """A fingerprint of what was asked under its id, where that is known: what is remembered of one
+    transaction is not told to another that has its id."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ class OnlineFeatures:
         strict = self.rebuilder is not None and self.rebuilder.breaker.closed
         ask = Ask(
             self.redis.transaction_key(transaction.id), transaction.time, entities,
-            How.STRICT if strict else How.LENIENT, answered,
+            How.STRICT if strict else How.LENIENT, answered, transaction.mark,
         )  # fmt: skip
         self.redis.ask(ask)
 
@@ -273,7 +273,7 @@ class _Asking:
             if not future.done():
                 future.set_result((read_at, totals, why))
 
-        ask = Ask(self._ask.key, self._ask.time, self._ask.entities, how, answered, self._ask.print)
+        ask = Ask(self._ask.key, self._ask.time, self._ask.entities, how, answered, self._ask.mark)
         self._online.redis.ask(ask)
         read_at, totals, why = await future
         return None if why else (read_at, list(totals))

@@ -15,8 +15,6 @@ import msgspec
 from fraud_scorer.features.layout import OWN, KindLayout, Table
 from fraud_scorer.features.state import Cells, Totals
 
-ANY = bytes(16)
-"""The fingerprint of a transaction that is told from no other of its id."""
 NOW, OTHER, KNOWN = b"NOK"
 """Letters of the answer."""
 

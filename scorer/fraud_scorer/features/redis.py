@@ -22,10 +22,10 @@ from typing import Any
 
 import msgspec
 
+from fraud_scorer.features.events import ANY
 from fraud_scorer.features.history import Read
 from fraud_scorer.features.layout import Layout
 from fraud_scorer.features.packing import (
-    ANY,
     KNOWN,
     LENGTH,
     NOW,
@@ -102,8 +102,8 @@ class Ask:
     entities: list[Entity]
     how: How
     answered: Callable[[int, Sequence[Any], bool, str], None]
-    print: bytes = ANY
-    """Of what is asked under the transaction's id: nothing is told to others."""
+    mark: bytes = ANY
+    """As the transaction has it."""
     accepted: int = 0
 
 
@@ -163,7 +163,7 @@ class RedisHistories:
             self._overflowed = True
             log.warning("too much was not told to Redis: all its histories will be read anew")
         entities = [replace(one, given=None) for one in ask.entities]
-        later = Ask(ask.key, ask.time, entities, How.AFTERWARDS, _nobody, ask.print, accepted)
+        later = Ask(ask.key, ask.time, entities, How.AFTERWARDS, _nobody, ask.mark, accepted)
 
         def told(read_at: int, totals: Sequence[Any], known: bool, why: str) -> None:
             if why:
@@ -203,7 +203,7 @@ class RedisHistories:
         for ask in asks:
             entities = ask.entities
             packed += (
-                TRANSACTION.pack(ask.how, len(entities), ask.time, ask.accepted, ask.print),
+                TRANSACTION.pack(ask.how, len(entities), ask.time, ask.accepted, ask.mark),
                 next(lives),
             )
             for one in entities:

@@ -53,13 +53,13 @@ class Asking(Pending[bytes]):
         """Ask all that is to be asked."""
         stages, request = self._stages, self._request
         self._context.asked = time.monotonic()
+        mark = fingerprint(request, undated=self._context.undated)
         if stages.claims is not None:
             self._left += 1
-            mark = fingerprint(request, undated=self._context.undated)
             stages.claims.claim(request.transaction_id, mark, self._claimed)
         if needs_kept and stages.kept is not None:
             self._left += 1
-            stages.kept.ask(request, self._learned)
+            stages.kept.ask(request, mark, self._learned)
         self._one_less()
 
     def _claimed(self, claim: Claim) -> None:

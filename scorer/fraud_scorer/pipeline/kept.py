@@ -47,15 +47,16 @@ class KeptFeatures:
             self._behind(self._online.pop(key).aclose())
         return bool(wanted)
 
-    def ask(self, request: ScoreRequest, done: Callable[[Known], None]) -> None:
+    def ask(self, request: ScoreRequest, mark: bytes, done: Callable[[Known], None]) -> None:
         """Call with what is kept of the transaction's entities; from then on it counts for
-        others."""
+        others. `mark` is its fingerprint."""
         transaction = Transaction(
             request.transaction_id,
             microseconds(request.event_time),
             request.entities,
             request.amount_minor,
             request.currency,
+            mark,
         )
         if len(self._asked) == 1:
             ((key, online),) = self._asked

@@ -31,9 +31,9 @@ class Keeping(Protocol):
         """These take part from now on; whether any of them needs what is kept."""
         ...
 
-    def ask(self, request: ScoreRequest, done: Callable[[Known], None]) -> None:
+    def ask(self, request: ScoreRequest, mark: bytes, done: Callable[[Known], None]) -> None:
         """Call with what is kept of the transaction's entities; from then on it counts for
-        others."""
+        others. `mark` is its fingerprint."""
         ...
 
 

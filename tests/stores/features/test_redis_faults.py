@@ -6,13 +6,14 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from fraud_scorer.features import redis as redis_module
 from fraud_scorer.features.events import Transaction
 from fraud_scorer.features.layout import layout
 from fraud_scorer.features.offline import replay
-from fraud_scorer.features.online import WITHOUT_REDIS, Answer
+from fraud_scorer.features.online import WITH_DEFAULTS, WITHOUT_REDIS, Answer
 from tests.stores.features.serving import PATIENT, Server, serving
 from tests.support.histories import EVERYTHING, MINUTE, START
 from tests.support.redis import RedisServer, serve
@@ -139,7 +140,8 @@ async def test_a_flushed_redis_does_not_count_a_repeated_transaction_again(
         await server.replay(events)
         redis_server.client().flushall()
         server.clock.now += 1
-        await server.answer(replace(events[-1], entities={"customer": "c-0", "terminal": "t-9"}))
+        moved = {"customer": "c-0", "terminal": "t-9"}
+        await server.answer(msgspec.structs.replace(events[-1], entities=moved))
         await server.answer(events[3])
         server.clock.now += SETTLE + 1
         last = transactions(1, first=30, customers=1)[0]
@@ -275,3 +277,27 @@ async def test_what_is_no_history_is_read_anew_and_overwritten(
 
     assert [one.values for one in answers] == list(replay([*before, *after], LAYOUT))[30:]
     assert not any(one.degraded for one in answers)
+
+
+async def test_what_is_remembered_of_a_transaction_is_not_told_to_another_with_its_id(
+    redis_server: RedisServer,
+) -> None:
+    """A request that was refused may have counted; its id then comes with something else."""
+    body, other_body = b"0123456789abcdef", b"fedcba9876543210"
+    first = Transaction("tx", START + MINUTE, {"customer": "a"}, 5, "EUR", body)
+    other = Transaction("tx", START + MINUTE, {"customer": "b"}, 5, "EUR", other_body)
+    async with serving(LAYOUT, redis_server.address, now=START) as server:
+        await server.replay(
+            Transaction(f"a-{n}", START + n, {"customer": "a"}, 5, "EUR") for n in range(4)
+        )
+        (counted,) = await server.answer(first)
+        taken = await server.online.ask(other)
+        again = await server.online.ask(first)
+        (after,) = await server.answer(
+            Transaction("after", START + MINUTE, {"customer": "b"}, 5, "EUR")
+        )
+
+    assert counted.values["count_3d"] == again.values["count_3d"] == 4
+    assert taken.values == server.online._values.defaults
+    assert taken.degraded == (WITH_DEFAULTS,)
+    assert after.values["count_3d"] == 0, "nor does it count"

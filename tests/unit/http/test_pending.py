@@ -35,7 +35,7 @@ class Held:
     def follow(self, models: Iterable[LoadedModel]) -> bool:
         return True
 
-    def ask(self, request: ScoreRequest, done: Callable[[Known], None]) -> None:
+    def ask(self, request: ScoreRequest, mark: bytes, done: Callable[[Known], None]) -> None:
         self.asked.append(done)
 
     async def one(self) -> None:
