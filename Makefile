@@ -98,7 +98,7 @@ bench: venv ## Run every benchmark under bench/; `make bench-NAME` runs one
 bench-operator: venv ## Measure the operator with thousands of detectors on a control plane of its own
 	@$(BIN)/python -m bench.fleet
 
-# Three quarters of an hour on a quiet machine: `.venv/bin/python -m bench.scorer --quick` takes minutes.
+# Twenty-five minutes on a quiet machine: `.venv/bin/python -m bench.scorer --quick` takes minutes.
 .PHONY: bench-scorer
 bench-scorer: venv ## Measure engine and scorer beside what people use today, one core each
 	@$(BIN)/python -m bench.scorer

@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import joblib
 import numpy as np
 from threadpoolctl import threadpool_limits
 
@@ -173,15 +174,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.engine", description=__doc__)
     parser.add_argument("--save", action="store_true", help=f"write {RESULTS.name}")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the figures there")
+    parser.add_argument(
+        "--trained",
+        type=Path,
+        metavar="FILE",
+        help="models trained already: a JSON object of their joblib files by name",
+    )
     options = parser.parse_args(arguments)
     print("-- simulating and training", file=sys.stderr)
     data = models.data()
     figures: dict[str, Figures] = {}
     with TemporaryDirectory() as folder, threadpool_limits(1):
         path = Path(folder) / "model.fdm"
+        kept = json.loads(options.trained.read_text()) if options.trained else {}
         trained = {}
         for name, model in models.estimators().items():
-            trained[name] = models.fitted(model, data)
+            before = kept.get(name)
+            trained[name] = joblib.load(before) if before else models.fitted(model, data)
             print(f"-- measuring {name}", file=sys.stderr)
             figures[name] = measure(trained[name], data, path)
         grown = growth(trained["forest, depth 12"], data, path)

@@ -6,7 +6,7 @@ import argparse
 import os
 import resource
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +22,7 @@ from bench.scorer.running import ServerError
 from bench.scorer.servers import PEERS, QUICK_PEERS, Server
 from tests.cluster.progress import say, step
 
-FULL, QUICK = Spans(2.0, 6.0, 3), Spans(0.5, 1.5, 1)
+FULL, QUICK = Spans(1.0, 3.0, 4), Spans(0.5, 1.0, 1)
 _ENGINE_SECONDS, _QUICK_ENGINE_SECONDS = 2.0, 0.3
 
 
@@ -37,14 +37,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     _allow_connections()
     with TemporaryDirectory(prefix="bench-scorer-") as folder:
+        name = "scorer-quick" if options.quick or options.only else "scorer"
+
+        def keep(results: Results, materials: Sequence[Material], name: str) -> list[Path]:
+            found = list(goals(results))
+            return report.write(results, found, materials, facts, command, name=name)
+
+        so_far: list[Path] = []
         try:
-            results, materials = _measure(Path(folder), cores, options)
-        except (native.CompilerError, in_process.EngineError) as error:
+            for results, materials in _measure(Path(folder), cores, options):
+                so_far = keep(results, materials, f"{name}-so-far")
+        except native.CompilerError as error:
             say(f"bench.scorer: {error}")
             return 2
+        written = keep(results, materials, name)
+        for path in so_far:
+            path.unlink()
         found = list(goals(results))
-        name = "scorer-quick" if options.quick or options.only else "scorer"
-        written = report.write(results, found, materials, facts, command, name=name)
         print(report.markdown(results, found, materials, facts, command))
     print("Written:", ", ".join(path.name for path in written))
     print(verdict(found))
@@ -85,18 +94,32 @@ def _peers(options: argparse.Namespace) -> list[Server]:
 
 def _measure(
     folder: Path, cores: Cores, options: argparse.Namespace
-) -> tuple[Results, list[Material]]:
+) -> Iterator[tuple[Results, list[Material]]]:
+    """All that was measured so far, again and again: a run that is cut short has that."""
     spans = QUICK if options.quick else FULL
     bench = Bench(Generator(native.generator(folder), cores), folder, spans)
     native.yardstick(folder)
     results = Results()
     materials = list(_materials(folder, quick=options.quick))
+    converted = {} if options.skip_engine else _converted(materials)
     os.sched_setaffinity(0, {cores.generator})  # from here on the other core only serves
     if not options.skip_engine:
-        _engines(results, materials, folder, cores, options)
+        _engines(results, materials, converted, folder, cores, options)
+    yield results, materials
     for one in materials:
-        _servers(results, bench, one, _peers(options))
-    return results, materials
+        for _ in _servers(results, bench, one, _peers(options)):
+            yield results, materials
+
+
+def _converted(materials: Sequence[Material]) -> dict[tuple[str, str], str]:
+    """The models as other engines want them, while all cores may be used; by engine and model why
+    there is none."""
+    with step("converting the models for other engines"):
+        return {
+            (engine, one.name): in_process.convert(engine, one)
+            for one in materials
+            for engine in in_process.ENGINES
+        }
 
 
 def _materials(folder: Path, *, quick: bool) -> Iterator[Material]:
@@ -110,22 +133,29 @@ def _materials(folder: Path, *, quick: bool) -> Iterator[Material]:
 def _engines(
     results: Results,
     materials: Sequence[Material],
+    converted: Mapping[tuple[str, str], str],
     folder: Path,
     cores: Cores,
     options: argparse.Namespace,
 ) -> None:
-    with step("the engine beside scikit-learn, in one process"):
-        results.engine = in_process.ours(folder, cores.server)
+    with _noted(results, "the engine beside scikit-learn, in one process"):
+        results.engine = in_process.ours(materials, folder, cores.server)
     seconds = _QUICK_ENGINE_SECONDS if options.quick else _ENGINE_SECONDS
     for one in materials:
         for engine in in_process.ENGINES:
             with step(f"{one.name}: {engine} in one process"):
-                found = in_process.other(engine, one, cores.server, seconds)
+                if problem := converted[engine, one.name]:
+                    found = in_process.Other(engine, one.name, problem=problem)
+                else:
+                    found = in_process.other(engine, one, cores.server, seconds)
             say(f"   {found.problem or f'{found.one:.2f} us a row'}")
             results.engines.append(found)
 
 
-def _servers(results: Results, bench: Bench, one: Material, peers: Sequence[Server]) -> None:
+def _servers(
+    results: Results, bench: Bench, one: Material, peers: Sequence[Server]
+) -> Iterator[None]:
+    """A step at a time."""
     with _noted(results, f"{one.name}: ours and the C server in turns"):
         both = bench.ours(one)
         results.servers[one.name] = {found.server: found for found in both}
@@ -139,10 +169,12 @@ def _servers(results: Results, bench: Bench, one: Material, peers: Sequence[Serv
             results.overloaded = bench.overloaded(one, 2 * results.ours(one.name).rate)
         with _noted(results, "the loopback's own limit"):
             results.loopback = bench.loopback(one)
+    yield
     for peer in peers:
         with step(f"{one.name}: {peer.title}"):
             found = results.servers[one.name][peer.key] = bench.peer(peer, one)
         say(f"   {found.problem or f'{found.rate:,.1f} a second'}")
+        yield
 
 
 @contextmanager
@@ -151,6 +183,6 @@ def _noted(results: Results, what: str) -> Iterator[None]:
     try:
         with step(what):
             yield
-    except (ServerError, LoadError) as error:
+    except (ServerError, LoadError, in_process.EngineError) as error:
         say(f"   {error}")
         results.failures[what] = str(error)

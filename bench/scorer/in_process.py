@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -51,26 +52,47 @@ class Other:
     problem: str = ""
 
 
-ENGINES: Mapping[str, str] = {"onnxruntime": "fastapi_onnxruntime", "treelite": "treelite"}
-"""By name the environment."""
+@dataclass(frozen=True)
+class Engine:
+    """Where another engine is installed, and the program that makes a model into its own."""
+
+    environment: str
+    converter: str
 
 
-def ours(scratch: Path, core: int) -> Ours:
-    """Raises EngineError."""
-    output = scratch / "engine.json"
-    command = [sys.executable, "-m", "bench.engine", "--output", str(output)]
+ENGINES: Mapping[str, Engine] = {
+    "onnxruntime": Engine("fastapi_onnxruntime", "convert_onnx.py"),
+    "treelite": Engine("treelite", "convert_treelite.py"),
+}
+
+
+def ours(materials: Sequence[Material], scratch: Path, core: int) -> Ours:
+    """With the models that are trained already. Raises EngineError."""
+    output, trained = scratch / "engine.json", scratch / "trained.json"
+    trained.write_text(json.dumps({one.name: str(one.trained) for one in materials}))
+    command = [sys.executable, "-m", "bench.engine"]
+    command += ["--output", str(output), "--trained", str(trained)]
     done = _run(command, core, Path(__file__).parents[2])
     if not output.exists():
         raise EngineError(f"python -m bench.engine failed: {why(done.stderr)}")
     return msgspec.json.decode(output.read_bytes(), type=Ours)
 
 
-def other(engine: str, material: Material, core: int, seconds: float) -> Other:
-    """Another engine; what went wrong is part of the result."""
+def convert(engine: str, material: Material) -> str:
+    """Make the model into that engine's own, on any core: why it could not be, or nothing."""
+    one = ENGINES[engine]
     try:
-        python = str(environment(ENGINES[engine]) / "python")
-        if engine == "onnxruntime":
-            _checked([python, str(APPS / "convert_onnx.py"), str(material.folder)], core)
+        python = str(environment(one.environment) / "python")
+        _checked([python, str(APPS / one.converter), str(material.folder)])
+    except (NotInstallableError, EngineError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return ""
+
+
+def other(engine: str, material: Material, core: int, seconds: float) -> Other:
+    """Another engine, whose model is converted; what went wrong is part of the result."""
+    try:
+        python = str(environment(ENGINES[engine].environment) / "python")
         program = [python, str(APPS / "in_process.py")]
         said = _checked([*program, str(material.folder), engine, str(seconds)], core)
     except (NotInstallableError, EngineError, subprocess.TimeoutExpired) as error:
@@ -81,16 +103,18 @@ def other(engine: str, material: Material, core: int, seconds: float) -> Other:
     return Other(engine, material.name, figures["one"], figures["batch_row"], worst)
 
 
-def _checked(command: Sequence[str], core: int) -> str:
+def _checked(command: Sequence[str], core: int | None = None) -> str:
     done = _run(command, core, Path(command[1]).parent)
     if done.returncode != 0:
         raise EngineError(why(done.stderr))
     return done.stdout.splitlines()[-1] if done.stdout else ""
 
 
-def _run(command: Sequence[str], core: int, folder: Path) -> subprocess.CompletedProcess[str]:
+def _run(
+    command: Sequence[str], core: int | None, folder: Path
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*pinned(core), *command],
+        [*(() if core is None else pinned(core)), *command],
         cwd=folder,
         env=variables(),
         capture_output=True,

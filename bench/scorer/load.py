@@ -98,13 +98,16 @@ class Generator:
         command = [*pinned(self.cores.generator), str(self.program)]
         command += [str(port), str(requests), str(connections)]
         command += [str(warmup), str(measured), str(rate), when_busy, str(DEADLINE_MS)]
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            check=False,
-            env=variables(),
-            timeout=warmup + measured + 60,
-        )
+        try:
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                check=False,
+                env=variables(),
+                timeout=warmup + measured + 60,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise LoadError("the load did not come to its end") from error
         if done.returncode != 0:
             raise LoadError(done.stderr.decode().strip() or f"exit code {done.returncode}")
         return msgspec.json.decode(done.stdout, type=Load)

@@ -41,7 +41,10 @@ class Running:
     def ask(self, transaction: Transaction) -> Any:
         """The answer to one transaction. Raises ServerError."""
         content = msgspec.json.encode(self.server.body(transaction))
-        status, answer = _request(self.place.port, "POST", self.server.path, content)
+        try:
+            status, answer = _request(self.place.port, "POST", self.server.path, content)
+        except OSError as error:
+            raise ServerError(f"{self.server.path} was not answered: {error}") from error
         if status != 200:
             raise ServerError(f"{self.server.path} answered {status}: {answer[:200]!r}")
         return msgspec.json.decode(answer)

@@ -6,7 +6,6 @@ Prints {"one": microseconds for a row, "batch_row": microseconds for a row in a 
 
 import json
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,7 @@ BATCH = 256
 Score = Callable[[NDArray[Any]], NDArray[Any]]
 
 
-def onnxruntime(folder: Path, _: Path) -> tuple[Score, type]:
+def onnxruntime(folder: Path) -> tuple[Score, type]:
     """As convert_onnx.py left it; one thread."""
     import onnxruntime as ort
 
@@ -33,17 +32,13 @@ def onnxruntime(folder: Path, _: Path) -> tuple[Score, type]:
     return lambda rows: session.run(wanted, {given: rows})[0][:, 1], np.float32
 
 
-def treelite(folder: Path, scratch: Path) -> tuple[Score, type]:
-    """Compiled to C by tl2cgen, which is treelite's fast way; one thread."""
+def treelite(folder: Path) -> tuple[Score, type]:
+    """As convert_treelite.py left it; one thread."""
     import tl2cgen
     from treelite import sklearn
 
     model = sklearn.import_model(joblib.load(folder / "model.joblib"))
-    library = scratch / "model.so"
-    tl2cgen.export_lib(
-        model, toolchain="gcc", libpath=library, params={"parallel_comp": 16}, nthread=1
-    )
-    predictor = tl2cgen.Predictor(library, nthread=1)
+    predictor = tl2cgen.Predictor(folder / "treelite.so", nthread=1)
 
     def score(rows: NDArray[Any]) -> NDArray[Any]:
         both: NDArray[Any] = predictor.predict(tl2cgen.DMatrix(rows, dtype=kind.__name__))
@@ -67,18 +62,15 @@ def best(score: Score, batches: list[NDArray[Any]], seconds: float) -> float:
 def main() -> None:
     """Measure and print."""
     folder, engine, seconds = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
-    with tempfile.TemporaryDirectory() as scratch:
-        score, kind = {"onnxruntime": onnxruntime, "treelite": treelite}[engine](
-            folder, Path(scratch)
-        )
-        rows = np.load(folder / "rows.npy").astype(kind)
-        singles = [rows[i : i + 1].copy() for i in range(200)]
-        batches = [rows[i : i + BATCH].copy() for i in range(0, 4 * BATCH, BATCH)]
-        figures = {
-            "one": best(score, singles, seconds) * 1e6,
-            "batch_row": best(score, batches, seconds) / BATCH * 1e6,
-            "scores": np.asarray(score(rows[:200]), float).tolist(),
-        }
+    score, kind = {"onnxruntime": onnxruntime, "treelite": treelite}[engine](folder)
+    rows = np.load(folder / "rows.npy").astype(kind)
+    singles = [rows[i : i + 1].copy() for i in range(200)]
+    batches = [rows[i : i + BATCH].copy() for i in range(0, 4 * BATCH, BATCH)]
+    figures = {
+        "one": best(score, singles, seconds) * 1e6,
+        "batch_row": best(score, batches, seconds) / BATCH * 1e6,
+        "scores": np.asarray(score(rows[:200]), float).tolist(),
+    }
     print(json.dumps(figures))
 
 

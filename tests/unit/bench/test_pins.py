@@ -12,7 +12,7 @@ from bench.scorer.in_process import ENGINES
 from bench.scorer.servers import PEERS
 
 ROOT = Path(__file__).parents[3]
-NAMES = sorted({peer.environment for peer in PEERS} | set(ENGINES.values()))
+NAMES = sorted({peer.environment for peer in PEERS} | {one.environment for one in ENGINES.values()})
 _PINNED = re.compile(r"^([\w.-]+)(?:\[[^]]*\])?==(\S+)", re.MULTILINE)
 
 
