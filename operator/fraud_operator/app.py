@@ -37,7 +37,7 @@ from fraud_operator.runtime import health, metrics
 from fraud_operator.runtime import logging as logs
 from fraud_operator.runtime.connection import ConnectionProblem, connect
 from fraud_operator.runtime.events import Recorder
-from fraud_operator.runtime.kinds import FRAUD_DETECTOR, Kind
+from fraud_operator.runtime.kinds import FRAUD_DETECTOR, JOB, Kind
 from fraud_operator.runtime.kube import ApiError, HttpKube, NotFound, WritesForbidden
 from fraud_operator.runtime.lease import Lease
 from fraud_operator.runtime.queue import WorkQueue, work
@@ -102,7 +102,11 @@ async def operate(
         )
         if await _unless(stop, process.prepare()):
             source = EventSource(
-                connection, settings.namespaces, process.seen, started=take_signals
+                connection,
+                settings.namespaces,
+                process.seen,
+                known=process.known,
+                started=take_signals,
             )
             async with _meanwhile(source.run(), process.relist.run()):
                 await process.lead_until(stop)
@@ -143,11 +147,20 @@ class _Process:
         metrics.QUEUE_ACTIVE.set_function(lambda: self.queue.active)
         metrics.DETECTORS.set_function(lambda: len(self.store.detectors()))
 
+    def known(self, kind: Kind, event: str | None, obj: dict[str, Any]) -> bool:
+        """Whether a watch delivers nothing new; what is different of it is taken in all the same.
+        That something is gone is always news."""
+        return event != "DELETED" and self.store.absorb(kind, obj)
+
     def seen(self, kind: Kind, event: str | None, obj: dict[str, Any]) -> None:
         """A watch delivered something."""
         news = self.store.remove(kind, obj) if event == "DELETED" else self.store.put(kind, obj)
         for key in news:
-            self.queue.add(key, patient=kind == FRAUD_DETECTOR and event == "ADDED")
+            self.queue.add(
+                key,
+                patient=kind == FRAUD_DETECTOR and event == "ADDED",
+                calm=kind == JOB and event == "MODIFIED",
+            )
 
     async def prepare(self) -> None:
         """What takes a while and can be done before there is anything to lead: whoever takes the

@@ -16,8 +16,9 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import import_module
 from random import Random
 from types import SimpleNamespace
@@ -57,12 +58,46 @@ def _decode_faster() -> None:
         client.json = SimpleNamespace(loads=msgspec.json.decode)
 
 
-_decode_faster()
-
-log = logging.getLogger(__name__)
-
 Seen = Callable[[Kind, str | None, dict[str, Any]], None]
 """A kind, the watch event's type (None: it is in a list), and the object."""
+Known = Callable[[Kind, str | None, dict[str, Any]], bool]
+"""The same, of what is asked whether it is no news."""
+
+_KINDS = {(kind.group, kind.plural): kind for kind in WATCHED}
+known_to: ContextVar[Known] = ContextVar("known_to")
+"""Of the source that kopf watches for."""
+
+
+def news_only(watch: Callable[..., AsyncIterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
+    """kopf's `watch`, without the events that are known.
+
+    The way from there to a handler (a queue and a task for each object, views, loggers and causes)
+    costs many times what our handler does. Most events are the echo of our own writes, or change
+    what nobody reads: these end before they set out on it.
+    """
+
+    async def news(*, resource: Any, **given: Any) -> AsyncIterator[Any]:
+        kind, is_known = _KINDS.get((resource.group, resource.plural)), known_to.get()
+        async for event in watch(resource=resource, **given):
+            # What is no object: that a list is complete, and how far a watch has come.
+            if kind is not None and isinstance(event, dict) and event["type"] != "BOOKMARK":
+                metrics.WATCH_EVENTS.labels(kind.kind).inc()
+                if is_known(kind, event["type"], event["object"]):
+                    continue
+            yield event
+
+    return news
+
+
+def _deliver_news_only() -> None:
+    watching: Any = import_module("kopf._cogs.clients.watching")
+    watching.infinite_watch = news_only(watching.infinite_watch)
+
+
+_decode_faster()
+_deliver_news_only()
+
+log = logging.getLogger(__name__)
 
 USER_AGENT = "fraud-operator-watch"
 """In the API server's audit log: so that it can be shown that kopf writes nothing."""
@@ -75,7 +110,8 @@ _PATIENCE_SECONDS = 5.0
 class EventSource:
     """Watches all `WATCHED` kinds in `namespaces` (none: everywhere).
 
-    `started` is called whenever kopf has taken the signals of the process, to take them back.
+    `known` is asked of every event, and `seen` is told those of which it said no. `started` is
+    called whenever kopf has taken the signals of the process, to take them back.
     """
 
     def __init__(
@@ -84,11 +120,13 @@ class EventSource:
         namespaces: Sequence[str],
         seen: Seen,
         *,
+        known: Known = lambda *_: False,
         started: Callable[[], None] = lambda: None,
     ) -> None:
         self._connection = connection
         self._namespaces = tuple(namespaces)
         self._seen = seen
+        self._known = known
         self._started = started
 
     async def run(self) -> None:
@@ -108,6 +146,7 @@ class EventSource:
 
     async def _watch(self) -> None:
         """Until something of kopf ends, which it never should; raises what ended it."""
+        known_to.set(self._known)
         registry = kopf.OperatorRegistry()
         kopf.on.login(registry=registry)(self._login)
         for kind in WATCHED:
@@ -142,7 +181,6 @@ class EventSource:
 
     def _handler(self, kind: Kind) -> Callable[..., Awaitable[None]]:
         async def event(event: dict[str, Any], **_: Any) -> None:
-            metrics.WATCH_EVENTS.labels(kind.kind).inc()
             self._seen(kind, event["type"], dict(event["object"]))
 
         return event

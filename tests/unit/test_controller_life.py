@@ -29,8 +29,21 @@ async def world() -> World:
     return world
 
 
+def jobs(world: World) -> list[str]:
+    """Those that verify."""
+    return [name for kind, name in sorted(world.children()) if kind == "Job"]
+
+
+def judged(world: World, job: str) -> str:
+    """The version that it is about."""
+    version: str = world.read(kinds.JOB, job)["metadata"]["annotations"]["fraudops.io/version"]
+    return version
+
+
 async def test_a_detector_gets_its_children_and_becomes_ready(world: World) -> None:
+    (job,) = jobs(world)
     assert world.children() == {
+        ("Job", job),
         ("ServiceAccount", SCORER),
         ("ConfigMap", PLAN),
         ("Service", SCORER),
@@ -394,7 +407,7 @@ async def test_a_restarted_operator_hears_a_verdict_once_it_knows_the_store(worl
     strict = version("v2", day=2)
     world.publish(strict, version("v1"))
     await world.settle()
-    (job,) = [name for kind, name in world.children() if kind == "Job"]
+    job = next(name for name in jobs(world) if judged(world, name) == "v2")
     view, world.view = world.view, type(world.view)()
     world.never_ends = set()
     world.start()
@@ -408,6 +421,37 @@ async def test_a_restarted_operator_hears_a_verdict_once_it_knows_the_store(worl
     (proof,) = [one for one in record["proofs"] if one["version"] == "v2"]
     assert proof["thresholds"] == {"review": "0.5", "decline": "0.9"}
     assert proof["published"]
+
+
+async def test_a_verification_that_has_ended_is_left_to_the_cluster_to_remove(
+    world: World,
+) -> None:
+    world.refused = {"v2": "GoldenMismatch"}
+    world.publish(version("v2", day=2), version("v1"))
+    await world.settle()
+    assert {judged(world, job) for job in jobs(world)} == {"v1", "v2"}
+    for job in jobs(world):
+        assert world.read(kinds.JOB, job)["spec"]["ttlSecondsAfterFinished"] == 3600
+    assert not [write for write in world.kube.writes if write.verb == "delete"]
+    record = world.read(kinds.CONFIG_MAP, PLAN)["data"]["record.json"]
+    world.start()
+    await world.settle()
+    assert world.read(kinds.CONFIG_MAP, PLAN)["data"]["record.json"] == record, "heard once"
+    for job in jobs(world):  # the cluster removes them
+        world.kube.remove(kinds.JOB, NAMESPACE, job)
+    world.kube.writes.clear()
+    await world.settle()
+    assert world.kube.writes == [], "nobody misses them"
+
+
+async def test_a_verification_that_is_not_wanted_any_more_goes(world: World) -> None:
+    world.never_ends = {"v2"}
+    world.publish(version("v2", day=2), version("v1"))
+    await world.settle()
+    assert "v2" in {judged(world, job) for job in jobs(world)}
+    world.publish(version("v3", day=3), version("v1"))
+    await world.settle()
+    assert "v2" not in {judged(world, job) for job in jobs(world)}
 
 
 async def test_who_decided_from_an_older_state_changes_nothing(world: World) -> None:

@@ -42,11 +42,15 @@ _TROUBLE_OF_DEPLOYMENTS = {"Progressing": "False", "ReplicaFailure": "True"}
 _TROUBLE_OF_PODS = {"PodScheduled": "False"}
 """What a condition says when something is wrong."""
 _ENDED = ("Succeeded", "Failed")
+_LABELS_OF_PODS = ("fraudops.io/", "app.kubernetes.io/")
+_COUNTED = "deployment.kubernetes.io/revision"
+"""An annotation that the Deployment controller keeps for itself."""
 _END_OF_JOBS = {"Complete": "True", "Failed": "True"}
 
 
-def projected(kind: Kind, obj: Mapping[str, Any]) -> Object:
-    """`obj` without what nobody reads. The status of a FraudDetector is our own, and kept whole."""
+def projected(kind: Kind, obj: Mapping[str, Any]) -> Object | None:
+    """`obj` without what nobody reads; None where nothing is left. The status of a FraudDetector is
+    our own, and kept whole."""
     if kind == POD:
         return _pod(obj)
     if kind == FRAUD_DETECTOR:
@@ -70,6 +74,8 @@ def _child(kind: Kind, obj: Mapping[str, Any]) -> Object:
             entry for entry in meta["managedFields"] if entry.get("subresource") != "status"
         ]
     kept = _without(obj, "status") | {"metadata": meta}
+    if kind == DEPLOYMENT and _COUNTED in (meta.get("annotations") or {}):
+        meta["annotations"] = _without(meta["annotations"], _COUNTED)
     if kind == DEPLOYMENT and "status" in obj:
         status = obj["status"]
         kept["status"] = _only(status, _ROLLOUT) | {
@@ -87,29 +93,34 @@ def _child(kind: Kind, obj: Mapping[str, Any]) -> Object:
     return kept
 
 
-def _pod(obj: Mapping[str, Any]) -> Object:
+def _pod(obj: Mapping[str, Any]) -> Object | None:
+    """None while there is nothing to say of it: it has neither begun nor got into trouble."""
     meta, status = obj["metadata"], obj.get("status") or {}
-    annotations = meta.get("annotations") or {}
+    said = {
+        **_only(status, ("podIP", "reason", "message")),
+        **({"phase": status["phase"]} if status.get("phase") in _ENDED else {}),
+        "conditions": [*_only_those(status, _TROUBLE_OF_PODS), *_readiness(status)],
+        **{
+            of: [kept for one in status.get(of) or () if (kept := _container(one))]
+            for of in ("initContainerStatuses", "containerStatuses")
+        },
+    }
+    if not any(said.values()):
+        return None
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
-            **_only(
-                meta,
-                ("name", "namespace", "uid", "deletionTimestamp", "labels", "ownerReferences"),
-            ),
-            "annotations": {k: v for k, v in annotations.items() if k.startswith("fraudops.io/")},
+            **_only(meta, ("name", "namespace", "uid", "deletionTimestamp", "ownerReferences")),
+            "labels": _beginning(meta.get("labels"), _LABELS_OF_PODS),
+            "annotations": _beginning(meta.get("annotations"), ("fraudops.io/",)),
         },
-        "status": {
-            **_only(status, ("podIP", "reason", "message")),
-            **({"phase": status["phase"]} if status.get("phase") in _ENDED else {}),
-            "conditions": [*_only_those(status, _TROUBLE_OF_PODS), *_readiness(status)],
-            **{
-                of: [kept for one in status.get(of) or () if (kept := _container(one))]
-                for of in ("initContainerStatuses", "containerStatuses")
-            },
-        },
+        "status": said,
     }
+
+
+def _beginning(named: Mapping[str, str] | None, prefixes: tuple[str, ...]) -> Object:
+    return {name: value for name, value in (named or {}).items() if name.startswith(prefixes)}
 
 
 def _readiness(status: Mapping[str, Any]) -> list[Object]:

@@ -7,7 +7,8 @@ that a late answer cannot bring back a ghost.
 
 Objects are kept as compressed JSON, a tenth of what the dicts would need, and unpacked when a
 detector is looked at, and cut down to what is read (`projection`): an object of which nothing else
-changed is no news. Objects that belong to no detector are never kept.
+changed is no news, nor is one of which nothing is read yet. Objects that belong to no detector are
+never kept.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class ObjectStore:
         self,
         *,
         clock: Callable[[], float] = time.monotonic,
-        keep: Callable[[Kind, Mapping[str, Any]], Object] = projected,
+        keep: Callable[[Kind, Mapping[str, Any]], Object | None] = projected,
     ) -> None:
         self._clock = clock
         self._keep = keep
@@ -114,15 +115,36 @@ class ObjectStore:
             return ()
         if grave is not None and not _newer(version, grave.version):
             return ()
-        if known is not None and home != key:
-            self._drop(home, id_)  # its owner was changed by hand
-        if key is not None:
-            entry = _Entry(meta.get("uid", ""), version, _pack(self._keep(kind, obj)))
+        kept = self._keep(kind, obj)
+        if kept is None and known is None:
+            return ()
+        if known is not None and (home != key or kept is None):
+            self._drop(home, id_)  # its owner was changed by hand, or there is no more to say of it
+        if key is not None and kept is not None:
+            entry = _Entry(meta.get("uid", ""), version, _pack(kept))
             self._objects.setdefault(key, {})[id_] = entry
             self._homes[place] = key
             if known is not None and home == key and known.packed == entry.packed:
                 return ()
         return tuple(dict.fromkeys(one for one in (home, key) if one is not None))
+
+    def absorb(self, kind: Kind, obj: Mapping[str, Any]) -> bool:
+        """Take in an object of which nothing is news; whether that is so. Nothing is done where it
+        is not: that is for `put`."""
+        meta = obj["metadata"]
+        id_ = _Id(kind.kind, meta["name"])
+        home = self._homes.get((meta["namespace"], *id_))
+        if home is None:
+            return self._keep(kind, obj) is None
+        known = self._objects[home][id_]
+        version = str(meta.get("resourceVersion", ""))
+        if not _newer(version, known.version):
+            return True
+        kept = self._keep(kind, obj) if key_of(kind, obj) == home else None
+        if kept is None or _pack(kept) != known.packed:
+            return False
+        self._objects[home][id_] = known._replace(version=version)
+        return True
 
     def remove(self, kind: Kind, obj: Mapping[str, Any]) -> tuple[Key, ...]:
         """An object is gone, or no longer carries our label; whose it was, if that is news."""

@@ -9,7 +9,7 @@ not pull its image or not reach the store says nothing about the version.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -59,15 +59,16 @@ def _verification(job: Manifested, pods: Sequence[Manifested]) -> Verification |
         }
     except (KeyError, ValueError):
         return None
+    over = _ended(job) is not None or any(map(_failed, pods))
     for pod in pods:
         verdict = _verdict(pod, identity["version"])
         if verdict is not None:
-            return Verification(**identity, state="Judged", verdict=verdict)
+            # What a mesh put beside judge may go on for ever.
+            ended = over or pod["status"].get("phase") == "Succeeded"
+            return Verification(**identity, state="Judged", verdict=verdict, ended=ended)
     reason, message = _why_not(job, pods)
-    over = _ended(job) is not None or any(map(_failed, pods))
-    return Verification(
-        **identity, state="Inconclusive" if over else "Running", reason=reason, message=message
-    )
+    state: Literal["Running", "Inconclusive"] = "Inconclusive" if over else "Running"
+    return Verification(**identity, state=state, reason=reason, message=message, ended=over)
 
 
 def _verdict(pod: Manifested, version: str) -> Verdict | None:

@@ -159,13 +159,17 @@ class _Parts:
             )
 
     def kept(self) -> Iterator[ChildKey]:
-        """What stays as it is: what was active, the verification that is under way, and, where
-        nothing is known that could serve, the pods there are with what they follow."""
+        """What stays as it is: what was active, the verification that is under way, those that have
+        ended, which the cluster removes by itself (`ttlSecondsAfterFinished`), and, where nothing
+        is known that could serve, the pods there are with what they follow."""
         detector = self.inputs.detector
         for name in self.model.kept_history:
             yield (history.KIND, name)
         if self.model.verify is not None:
             yield ("Job", verification_name(detector, self.model.verify))
+        for one in self.inputs.observed.verifications:
+            if one.ended:
+                yield ("Job", verification_name(detector, one))
         yield from self.stores.kept()
         if not self.inputs.store.listed or self.inputs.store.reason:
             # Which versions there are is not known now: what judges one of them goes on.

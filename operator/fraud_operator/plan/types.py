@@ -137,6 +137,8 @@ class Verification:
     """Of an inconclusive end: Evicted, ImagePull, OutOfMemory, DeadlineExceeded, StoreUnreachable,
     NoVerdict. Of one that runs: why it does not get on, where that is known."""
     message: str = ""
+    ended: bool = False
+    """Whether nothing of the Job runs any more: the cluster removes it when its time is over."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from fraud_operator.plan.store_location import (
     location_of,
     source_of,
 )
-from fraud_operator.plan.types import Manifested, OperatorDefaults, StoreVersion
+from fraud_operator.plan.types import Manifested, OperatorDefaults, StoreVersion, Verification
 from fraud_scorer.artifact.digest import canonical_json
 from fraud_scorer.artifact.plan import PlannedModel
 
@@ -46,7 +46,8 @@ FETCH, COMPILE, JUDGE = "fetch", "compile", "judge"
 _KEY_DIGITS = 10
 """Of the key, in the Job's name, which is the value of a label of its pods."""
 _KEPT_SECONDS = 3600
-"""After its end, for an operator that is away meanwhile."""
+"""After its end: for whoever wants to read its log, and for an operator that is away meanwhile. The
+cluster removes it then, so that thousands of detectors that come up need not wait for that."""
 _FETCHED, _COMPILED = "/work/fetched", "/work/compiled"
 _STORE, _ARTIFACTS = "/etc/fraudops/store-credentials", "/etc/fraudops/artifacts-credentials"
 _SIGNATURE = "/etc/fraudops/signature"
@@ -86,9 +87,9 @@ class Verifying:
         return manifest is None or manifest.engine.version != FORMAT_VERSION
 
 
-def verification_name(detector: FraudDetector, wanted: WantedVerification) -> str:
+def verification_name(detector: FraudDetector, of: WantedVerification | Verification) -> str:
     """Name of the Job."""
-    return f"{detector.name}-verify-{wanted.key[:_KEY_DIGITS]}-{wanted.attempt}"
+    return f"{detector.name}-verify-{of.key[:_KEY_DIGITS]}-{of.attempt}"
 
 
 def verification(of: Verifying) -> Manifested:

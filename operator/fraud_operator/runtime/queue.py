@@ -6,6 +6,9 @@ anybody misses it; one that was worked on lately rests for the debounce first. L
 extend neither, so a key that changes all the time is not starved. The earliest of several due times
 wins. What must not wait at all (`hurry`) is due now, or the moment that the work under way ends.
 
+What only tells how far something is (`calm`) is due within a second, so that it is looked at
+together with what comes of it.
+
 What is new can wait for what is under way: `add` with `patient` puts a key behind all others that
 become due within five minutes, so that a thousand new detectors are finished one after the other
 instead of being begun all at once, and a change to an old one does not wait for them.
@@ -32,6 +35,7 @@ _Heap = list[tuple[float, int, Key]]
 DEBOUNCE = 0.3
 SETTLE = 0.02
 """What belongs together arrives together: children that are deleted or applied by one command."""
+CALM = 1.0
 PATIENCE = 300.0
 FIRST_BACKOFF = 1.0
 LONGEST_BACKOFF = 300.0
@@ -77,7 +81,7 @@ class WorkQueue(Generic[Key]):
         """How many keys are being worked on."""
         return len(self._active)
 
-    def add(self, key: Key, *, patient: bool = False) -> None:
+    def add(self, key: Key, *, patient: bool = False, calm: bool = False) -> None:
         """Something about `key` changed: it is due when it has settled, and rested."""
         now = self._clock()
         if patient:
@@ -86,7 +90,8 @@ class WorkQueue(Generic[Key]):
         elif key in self._waits:
             self._waits.remove(key)
             self._push(key, self._due[key])
-        self.add_after(key, max(self._settle, self._rested.get(key, now) - now))
+        settled = CALM if calm else self._settle
+        self.add_after(key, max(settled, self._rested.get(key, now) - now))
 
     def hurry(self, key: Key) -> None:
         """Something about `key` changed that must not wait: it is due now, without a rest."""

@@ -39,7 +39,7 @@ def pod(name: str, purpose: str) -> dict[str, Any]:
             "labels": labels,
         },
         "spec": {},
-        "status": {},
+        "status": {"podIP": "10.0.0.1"},
     }
 
 

@@ -102,8 +102,9 @@ def test_a_pod_is_news_when_it_can_be_asked_is_ready_is_stuck_or_speaks(store: O
     waiting = {"name": "scorer", "state": {"waiting": {"reason": "ImagePullBackOff"}}}
     running = {"name": "scorer", "ready": False, "state": {"running": {"startedAt": "1"}}}
     ended = {"name": "scorer", "ready": False, "lastState": {"terminated": {"exitCode": 1}}}
-    assert store.put(POD, pod(1, phase="Pending"))
+    assert not store.put(POD, pod(1, phase="Pending"))
     assert not store.put(POD, pod(2, phase="Pending", hostIP="10.0.0.2"))
+    assert store.pods(KEY) == [], "there is nothing to say of it yet"
     assert store.put(POD, pod(3, conditions=[unschedulable]))
     assert store.put(POD, pod(4, containerStatuses=[waiting]))
     assert store.put(POD, pod(5, containerStatuses=[running]))
@@ -116,6 +117,50 @@ def test_a_pod_is_news_when_it_can_be_asked_is_ready_is_stuck_or_speaks(store: O
     again = {**running, "restartCount": 1}
     assert store.put(POD, pod(11, podIP="10.0.0.1", containerStatuses=[again]))
     assert store.put(POD, pod(12, phase="Failed", reason="Evicted"))
+
+
+def test_labels_and_annotations_of_other_controllers_are_no_news(store: ObjectStore) -> None:
+    pod = obj(POD, "cards-1", 1, status={"podIP": "10.0.0.1"})
+    assert store.put(POD, pod)
+    labels = pod["metadata"]["labels"] | {"topology.kubernetes.io/zone": "a"}
+    placed = {**pod, "metadata": {**pod["metadata"], "labels": labels, "resourceVersion": "2"}}
+    assert not store.put(POD, placed)
+    serving = {**labels, "fraudops.io/serving": "true"}
+    again = {**pod, "metadata": {**pod["metadata"], "labels": serving, "resourceVersion": "3"}}
+    assert store.put(POD, again)
+    deployment = obj(DEPLOYMENT, "cards", 1)
+    deployment["metadata"]["annotations"] = {"team": "fraud"}
+    assert store.put(DEPLOYMENT, deployment)
+    counted = obj(DEPLOYMENT, "cards", 2)
+    counted["metadata"]["annotations"] = {"team": "fraud", "deployment.kubernetes.io/revision": "1"}
+    assert not store.put(DEPLOYMENT, counted)
+
+
+def test_what_is_no_news_is_absorbed_and_nothing_else(store: ObjectStore) -> None:
+    child = obj(SERVICE, "cards", 5, spec={"a": "b"})
+    assert not store.absorb(SERVICE, child), "it is not there yet"
+    assert store.put(SERVICE, child)
+    assert store.absorb(SERVICE, child), "the echo of a write"
+    assert store.absorb(SERVICE, obj(SERVICE, "cards", 4, spec={"a": "old"}))
+    assert store.absorb(SERVICE, obj(SERVICE, "cards", 6, spec={"a": "b"}, status={"seen": 1}))
+    assert not store.put(SERVICE, obj(SERVICE, "cards", 5, spec={"a": "c"})), "6 was taken in"
+    edited = obj(SERVICE, "cards", 7, spec={"a": "c"})
+    assert not store.absorb(SERVICE, edited)
+    assert store.put(SERVICE, edited) == (KEY,), "nothing of it was taken in"
+    assert not store.absorb(SERVICE, obj(SERVICE, "cards", 8, uid="u2", spec={"a": "c"}))
+    moved = obj(SERVICE, "cards", 9, detector="other", spec={"a": "c"})
+    assert not store.absorb(SERVICE, moved)
+    assert set(store.put(SERVICE, moved)) == {KEY, Key("fraud", "other")}
+    assert store.absorb(POD, obj(POD, "cards-1", 1, status={"phase": "Pending"}))
+
+
+def test_a_pod_of_which_there_is_no_more_to_say_is_left_out(store: ObjectStore) -> None:
+    unschedulable = {"type": "PodScheduled", "status": "False", "message": "no node"}
+    assert store.put(POD, obj(POD, "cards-1", 1, status={"conditions": [unschedulable]}))
+    placed = obj(POD, "cards-1", 2, status={"phase": "Pending"})
+    assert not store.absorb(POD, placed)
+    assert store.put(POD, placed) == (KEY,)
+    assert store.pods(KEY) == []
 
 
 def test_a_job_is_news_when_it_is_over(store: ObjectStore) -> None:

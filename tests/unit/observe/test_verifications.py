@@ -91,6 +91,18 @@ def test_judges_verdict_is_heard_before_the_job_controller_says_that_it_is_over(
     assert found.verdict.outcome == outcome
 
 
+@pytest.mark.parametrize(
+    ("status", "ended_"),
+    [({"phase": "Succeeded"}, True), ({"phase": "Failed"}, True), ({}, False)],
+    ids=["succeeded", "failed", "a sidecar goes on"],
+)
+def test_a_verification_has_ended_when_nothing_of_it_runs(
+    status: dict[str, Any], ended_: bool
+) -> None:
+    found = seen(pod(ended("judge", 0, PROVEN), **status))
+    assert (found.state, found.ended) == ("Judged", ended_)
+
+
 FAILED = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "m"}
 COMPLETE = {"type": "Complete", "status": "True"}
 

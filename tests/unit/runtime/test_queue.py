@@ -65,6 +65,20 @@ def test_a_key_that_was_worked_on_rests_for_the_debounce(
     assert drain(queue) == ["b", "a"]
 
 
+def test_how_far_something_is_waits_for_what_comes_of_it(
+    queue: WorkQueue[str], clock: Clock
+) -> None:
+    queue.add("a", calm=True)
+    queue.add("b", calm=True)
+    queue.add("a")
+    clock.now += 0.1
+    assert drain(queue) == ["a"], "the earliest of several due times wins"
+    assert queue.wait() == pytest.approx(0.9)
+    queue.add("b", calm=True)
+    clock.now += 0.9
+    assert drain(queue) == ["b"], "what comes later puts nothing off"
+
+
 def test_what_must_not_wait_does_not_rest(queue: WorkQueue[str], clock: Clock) -> None:
     queue.hurry("a")
     assert drain(queue) == ["a"]
