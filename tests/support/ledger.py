@@ -30,7 +30,9 @@ _SHIPPERS: dict[Path, Shipper] = {}
 
 SEGMENT = 1 << 20
 RECORDING = Recording(segment_bytes=SEGMENT, segment_age=3600.0, sync_every=0.02)
-SHIPPING = Shipping(pause=0.02, look_every=0.0, recover_every=0.0, archive_pause=0.05, grace=20.0)
+SHIPPING = Shipping(
+    pause=0.02, look_every=0.0, recover_every=0.0, archive_pause=0.05, acts_age=0.0, grace=20.0
+)
 
 
 def migrated(dsn: str, passwords: dict[str, str] | None = None) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
 
     def take(connection: Connection, file: Path) -> str:
         found = attributes.read(file, datetime.now(UTC))
-        told = attributes.add(connection, found, by=options.by, software=version("fraudops"))
+        told = attributes.add(connection, found, by=options.by)
         return f"{told.new} new, {told.known} known already"
 
     return import_files(options, take)

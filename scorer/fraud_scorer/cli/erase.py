@@ -8,7 +8,6 @@ backups of Postgres is not erased: let them expire.
 from __future__ import annotations
 
 import argparse
-from importlib.metadata import version
 
 from fraud_scorer.cli import records, values
 from fraud_scorer.cli.terminal import fail
@@ -35,8 +34,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         with records.database(options, "erase").connect() as connection:
             done = erase(
-                connection, kind, who, subject_kind=options.subject, principal=options.by,
-                software=version("fraudops"),
+                connection, kind, who, subject_kind=options.subject, principal=options.by
             )  # fmt: skip
     except (DatabaseError, ValueError) as error:
         return fail(str(error))

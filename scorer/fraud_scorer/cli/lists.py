@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime
-from importlib.metadata import version
 
 import msgspec
 
@@ -78,7 +77,7 @@ def _say(options: argparse.Namespace) -> int:
     if wrong := lists.check(word, datetime.now(UTC)):
         return fail(f"--expires {wrong}: give a time to come")
     with records.database(options, f"lists {options.action}").connect() as connection:
-        taken = lists.say(connection, [word], by=options.by, software=version("fraudops"))
+        taken = lists.say(connection, [word], by=options.by)
     if taken.not_listed:
         return fail(f"{kind}={who} is not on the {options.list} list")
     if options.action == "remove":

@@ -15,7 +15,6 @@ import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,7 @@ from fraud_scorer.http.asgi import Routes
 from fraud_scorer.http.limits import Limits
 from fraud_scorer.http.settings import RecordSettings, RuleSettings, Settings, StoreSettings
 from fraud_scorer.ledger.spool import Spool, SpoolFull
+from fraud_scorer.ledger.stretches import software
 from fraud_scorer.ledger.writer import Writer
 from fraud_scorer.metrics import Metrics
 from fraud_scorer.pipeline.context import Context
@@ -127,7 +127,7 @@ async def _begun(settings: RecordSettings, waiting: Waiting) -> Writer:
         settings.recording,
         detector=settings.detector,
         pod=socket.gethostname(),
-        software=f"fraudops {version('fraudops')}",
+        software=software(),
     )
     while True:
         try:

@@ -125,9 +125,14 @@ class Archive:
         """A segment's lines. Raises FileMissing, and DamagedFile."""
         return self._unpacked(_path(_SEGMENTS, name, _LINES))
 
-    def put_personal(self, name: SegmentName, lines: bytes) -> None:
-        """Write what is personal of a segment, where it is not there."""
-        self._create(_path(_PERSONAL, name, _BESIDE), _packed(lines))
+    def put_personal(self, name: SegmentName, lines: bytes) -> bytes:
+        """Write what is personal of a segment, where it is not there; what is to be there now."""
+        try:
+            self._write(_path(_PERSONAL, name, _BESIDE), _packed(lines))
+        except AlreadyThere:
+            with suppress(DamagedFile):  # then a seal says what was to be there
+                return self.personal(name)
+        return lines
 
     def personal(self, name: SegmentName) -> bytes:
         """Raises FileMissing, and DamagedFile."""

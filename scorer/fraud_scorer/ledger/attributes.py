@@ -57,7 +57,7 @@ class Told(Struct, frozen=True):
     known: int
 
 
-def add(connection: Connection, attributes: Iterable[Attribute], *, by: str, software: str) -> Told:
+def add(connection: Connection, attributes: Iterable[Attribute], *, by: str) -> Told:
     """Add them: all of them, or none where this raises."""
     with connection.transaction():
         connection.execute(_ARRIVING)
@@ -69,7 +69,7 @@ def add(connection: Connection, attributes: Iterable[Attribute], *, by: str, sof
                 copy.write(_line(one))
         new = connection.execute(_ADD).rowcount
         act = Acted(datetime.now(UTC), ACTION, by, "", {"new": new})
-        acts.record(connection, act, software=software)
+        acts.record(connection, act)
     return Told(new, count - new)
 
 

@@ -12,22 +12,26 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from uuid import UUID
 
 import msgspec
 import psycopg
 
 from fraud_scorer.ledger import partitions, rows
-from fraud_scorer.ledger.chain import Link, origin
+from fraud_scorer.ledger.chain import new_chain, origin
 from fraud_scorer.ledger.database import Connection
-from fraud_scorer.ledger.entries import Began, decode
+from fraud_scorer.ledger.emptied import Emptied
+from fraud_scorer.ledger.entries import Acted, Began, Ended, decode
 from fraud_scorer.ledger.rows import Rows
+from fraud_scorer.ledger.stretches import Stretch, began_by_nobody, stretch_of
 
 DELIVERING = 0x6C656467
 """Whoever delivers holds this advisory lock in common; whoever erases holds it alone."""
 
 
+EMPTIED = "erase.arrived"
+"""What arrives of somebody who was erased before is emptied, and that is an act too."""
 _SENT_TOGETHER = 64
 """Rows: some fifty kilobytes, which the socket takes while the one before is worked on."""
 
@@ -35,21 +39,6 @@ _SENT_TOGETHER = 64
 class ChainConflict(Exception):
     """What is to be delivered is not what was delivered before it, as one of them was changed; or
     is nothing that Postgres can hold. Trying again does not help."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """Consecutive links of one chain, at least one."""
-
-    chain: UUID
-    previous: bytes
-    """The hash before the first of them."""
-    links: Sequence[Link]
-
-    @property
-    def first(self) -> int:
-        """The sequence of the first one."""
-        return self.links[0].sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +106,16 @@ def _deliver(
             "UPDATE chains SET delivered = %s, hash = %s WHERE chain = %s",
             [(now.count, now.hash, chain) for chain, now in state.items() if now != before[chain]],
         )
+        if found.emptied:
+            _deliver(connection, [_said_of(found.emptied)], subject_kind)
     return state
+
+
+def _said_of(emptied: Emptied) -> Stretch:
+    """That what arrived of persons who were erased before was emptied: a chain of its own."""
+    chain, now = new_chain(), datetime.now(UTC)
+    act = Acted(now, EMPTIED, "", "", emptied.detail())
+    return stretch_of(chain, [began_by_nobody(chain), act, Ended(now)])
 
 
 def _add(

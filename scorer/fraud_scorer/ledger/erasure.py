@@ -12,13 +12,16 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from fraud_scorer.ledger import acts
+from fraud_scorer.ledger import acts, lookups
 from fraud_scorer.ledger.database import Connection
 from fraud_scorer.ledger.delivery import DELIVERING, digest_of
+from fraud_scorer.ledger.emptied import Emptied
 from fraud_scorer.ledger.entries import Acted
 from fraud_scorer.ledger.rows import column
 
 ACTION = "erase"
+ERASED = "erased "
+"""What stands before a digest in the place of a person who was looked at."""
 
 
 class Erased(Struct, frozen=True):
@@ -33,7 +36,7 @@ class Erased(Struct, frozen=True):
 
 
 def erase(
-    connection: Connection, kind: str, who: str, *, subject_kind: str, principal: str, software: str
+    connection: Connection, kind: str, who: str, *, subject_kind: str, principal: str
 ) -> Erased:
     """Erase the person `who`. Needs the tables' owner. Raises ValueError for another kind of entity
     than that whose keys there are."""
@@ -50,11 +53,14 @@ def erase(
         connection.execute(
             "INSERT INTO erasures (subject_sha256, erased_at) VALUES (%s, %s)", [digest, now]
         )
-        rows = connection.execute(
+        rows = Emptied()
+        for place in connection.execute(
             'UPDATE transactions SET user_id = NULL, "timestamp" = NULL, amount_minor = NULL,'
-            " currency = NULL, entities = NULL, personal = NULL, salt = NULL WHERE user_id = %s",
+            " currency = NULL, entities = NULL, personal = NULL, salt = NULL WHERE user_id = %s"
+            " RETURNING chain, sequence, recorded_at",
             [column(who)],
-        ).rowcount
+        ):
+            rows.add(*place)
         connection.execute(
             "DELETE FROM entity_attributes WHERE entity_kind = %s AND entity_id = %s",
             [kind, column(who)],
@@ -65,12 +71,9 @@ def erase(
         ).rowcount
         connection.execute(
             "UPDATE access_log SET about = %s WHERE about = %s",
-            [f"erased {digest.hex()}", column(who)],
+            [ERASED + lookups.looked_at(who), column(who)],
         )
         keys = connection.execute("DELETE FROM subject_keys WHERE subject = %s", [subject]).rowcount
-        acts.record(
-            connection,
-            Acted(now, ACTION, principal, digest.hex(), {"transactions": rows}),
-            software=software,
-        )
-    return Erased(rows, keys > 0, digest.hex(), listed)
+        detail = {"transactions": rows.rows, "looks": lookups.looked_at(who), **rows.detail()}
+        acts.record(connection, Acted(now, ACTION, principal, digest.hex(), detail))
+    return Erased(rows.rows, keys > 0, digest.hex(), listed)

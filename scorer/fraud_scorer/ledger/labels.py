@@ -2,20 +2,23 @@
 
 A chargeback, a confirmed fraud, or a suspicion that was cleared. Each has the time of the event,
 the time at which its source knew (training must not know earlier), and the source. A later label
-does not replace an earlier one; the same one, sent again, is there once.
+does not replace an earlier one; the same one, sent again, is there once. Adding some is an act,
+which holds a digest of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from fraud_scorer.ledger import files
+from fraud_scorer.ledger import acts, files, vouched
 from fraud_scorer.ledger.database import Connection
+from fraud_scorer.ledger.entries import Acted
 from fraud_scorer.ledger.files import WrongLine
 from fraud_scorer.ledger.rows import column, moment, text
 
@@ -26,15 +29,22 @@ _COPY = (
 )
 _ADD = """
 WITH added AS (
-    INSERT INTO labels (transaction_id, label, event_time, observed_at, source, added_by)
-    SELECT transaction_id, label, event_time, observed_at, source, added_by FROM arriving_labels
+    INSERT INTO labels
+        (transaction_id, label, event_time, observed_at, source, added_by, chain, sequence)
+    SELECT transaction_id, label, event_time, observed_at, source, added_by, %s, %s
+    FROM arriving_labels
     ON CONFLICT DO NOTHING
-    RETURNING transaction_id
+    RETURNING transaction_id, label, event_time, observed_at, source, added_by, added_at
 )
-SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (
+SELECT *, NOT EXISTS (
     SELECT 1 FROM transactions WHERE transactions.transaction_id = added.transaction_id
-)) FROM added
+) FROM added
 """
+_TOGETHER = 5000
+"""Labels of one act: so many are held in memory at once, here and by whoever verifies them."""
+ACTION = "labels.add"
+COLUMNS = "transaction_id, label, event_time, observed_at, source, added_by, added_at"
+"""What the act's digest is of."""
 _Time = Annotated[datetime, Meta(tz=True)]
 
 
@@ -64,15 +74,21 @@ class WrongLabel(WrongLine):
 
 def add(connection: Connection, labels: Iterable[Label], *, by: str) -> Added:
     """Add labels: all of them, or none where this raises."""
-    with connection.transaction():
+    count = new = unmatched = 0
+    left = iter(labels)
+    with acts.acting(connection) as acting:
         connection.execute(_ARRIVING)
-        count = 0
-        with connection.cursor().copy(_COPY) as copy:
-            for one in labels:
-                count += 1
-                copy.write(_line(one, by))
-        row = connection.execute(_ADD).fetchone()
-    new, unmatched = row or (0, 0)
+        while some := list(islice(left, _TOGETHER)):
+            connection.execute("TRUNCATE arriving_labels")
+            with connection.cursor().copy(_COPY) as copy:
+                for one in some:
+                    copy.write(_line(one, by))
+            rows = connection.execute(_ADD, acting.place).fetchall()
+            count, new = count + len(some), new + len(rows)
+            unmatched += sum(row[-1] for row in rows)
+            if rows:
+                detail = vouched.detail(row[:-1] for row in rows)
+                acting.record(Acted(datetime.now(UTC), ACTION, by, "", detail))
     return Added(new, count - new, unmatched)
 
 

@@ -13,23 +13,32 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from fraud_scorer.ledger import acts
+from fraud_scorer.ledger import acts, vouched
 from fraud_scorer.ledger.database import Connection
 from fraud_scorer.ledger.delivery import digest_of
 from fraud_scorer.ledger.entries import Acted
 from fraud_scorer.ledger.lookups import MOST, log
 from fraud_scorer.ledger.rows import column, moment
+from fraud_scorer.ledger.vouched import Detail
 
 _SAYING = 0x6C697374
 """Whoever adds words holds this advisory lock, so that their numbers come in the order of commits.
 """
-_COLUMNS = "number, list, action, entity_kind, entity_id, expires_at, reason, said_by, said_at"
+COLUMNS = "number, list, action, entity_kind, entity_id, expires_at, reason, said_by, said_at"
+_ADD = (
+    "INSERT INTO list_entries"  # noqa: S608
+    " (list, action, entity_kind, entity_id, expires_at, reason, said_by, chain, sequence)"
+    f" VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING {COLUMNS}"
+).encode()
 _HOLDS = (
     "action = 'add' AND (expires_at IS NULL OR expires_at > now()) AND NOT EXISTS ("
     "SELECT FROM list_entries AS later WHERE later.entity_kind = word.entity_kind"
     " AND later.entity_id = word.entity_id AND later.list = word.list"
     " AND later.number > word.number)"
 )
+
+ACTION = "list."
+"""What the names of these acts begin with."""
 
 ListName = Literal["allow", "deny"]
 
@@ -83,23 +92,22 @@ def check(word: Word, now: datetime) -> str:
     return "" if word.expires_at > now else "lies in the past"
 
 
-def say(connection: Connection, words: Sequence[Word], *, by: str, software: str) -> Taken:
+def say(connection: Connection, words: Sequence[Word], *, by: str) -> Taken:
     """Add words, in their order."""
-    with connection.transaction():
+    with acts.acting(connection) as acting:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_SAYING])
         removed = not_listed = 0
         for one in words:
             if one.action == "remove":
                 removed += 1
                 not_listed += not _listed(connection, one)
-            connection.execute(
-                "INSERT INTO list_entries"
-                " (list, action, entity_kind, entity_id, expires_at, reason, said_by)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            said = connection.execute(
+                _ADD,
                 [one.list, one.action, one.kind, column(one.id),
-                 one.expires_at and moment(one.expires_at), column(one.reason), column(by)],
+                 one.expires_at and moment(one.expires_at), column(one.reason), column(by),
+                 *acting.place],
             )  # fmt: skip
-        acts.record(connection, *(_act(one, by) for one in words), software=software)
+            acting.record(_act(one, by, vouched.detail(said)))
     return Taken(len(words) - removed, removed, not_listed)
 
 
@@ -148,7 +156,7 @@ def _read(
     connection: Connection, condition: str, values: Sequence[object], limit: int | None
 ) -> list[Said]:
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM list_entries AS word WHERE {condition}"  # noqa: S608
+        f"SELECT {COLUMNS} FROM list_entries AS word WHERE {condition}"  # noqa: S608
         " ORDER BY number LIMIT %s".encode(),
         [*values, limit],
     )
@@ -166,11 +174,9 @@ def _listed(connection: Connection, word: Word) -> bool:
     )
 
 
-def _act(word: Word, by: str) -> Acted:
+def _act(word: Word, by: str, vouches: Detail) -> Acted:
     """How it stands in the chain, which nobody can be erased from."""
     about = digest_of(column(f"{word.kind}={word.id}")).hex()
-    return Acted(datetime.now(UTC), f"list.{word.list}.{word.action}", by, about, _until(word))
-
-
-def _until(word: Word) -> dict[str, str | int | float]:
-    return {} if word.expires_at is None else {"expires_at": word.expires_at.isoformat()}
+    until: Detail = {} if word.expires_at is None else {"expires_at": word.expires_at.isoformat()}
+    action = f"{ACTION}{word.list}.{word.action}"
+    return Acted(datetime.now(UTC), action, by, about, {**until, **vouches})

@@ -1,6 +1,7 @@
 """Looking into what is known: of a transaction, of a user, and of who looked.
 
-Every look is logged, in the transaction that reads: what cannot be logged is not shown.
+Every look is logged, and is an act, in the transaction that reads: what cannot be logged is not
+shown.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from fraud_scorer.ledger import acts
 from fraud_scorer.ledger.database import Connection
-from fraud_scorer.ledger.entries import Answered, Shadowed, decode, decode_personal
+from fraud_scorer.ledger.delivery import digest_of
+from fraud_scorer.ledger.entries import Acted, Answered, Shadowed, decode, decode_personal
 from fraud_scorer.ledger.labels import Label
 from fraud_scorer.ledger.rows import column
 
 _END = datetime.max.replace(tzinfo=UTC)
+ACTION = "look."
+"""What the names of these acts begin with."""
 MOST = 1000
 """Rows that one look shows."""
 
@@ -143,21 +148,6 @@ def history(
     return [Past(*row) for row in rows]
 
 
-def riskiest(
-    connection: Connection, *, since: datetime, principal: str, limit: int = 100
-) -> list[tuple[str, float, str, datetime]]:
-    """Transactions by falling score, with decision and time: what to review first."""
-    with connection.transaction():
-        rows = connection.execute(
-            "SELECT transaction_id, fraud_score, decision, recorded_at FROM predictions"
-            " WHERE recorded_at >= %s AND role <> 'shadow' AND fraud_score IS NOT NULL"
-            " ORDER BY fraud_score DESC LIMIT %s",
-            [since, min(limit, MOST)],
-        ).fetchall()
-        log(connection, principal, "riskiest", f"since {since.isoformat()}", len(rows))
-    return rows
-
-
 def accesses(connection: Connection, about: str, *, limit: int = 100) -> list[Access]:
     """Who looked at that, newest first."""
     rows = connection.execute(
@@ -189,10 +179,18 @@ def with_archived(known: Known, archived: Sequence[Answer]) -> Known:
 
 def log(connection: Connection, principal: str, action: str, about: str, found: int) -> None:
     """Note who looks; in the transaction that reads."""
+    now = datetime.now(UTC)
+    act = Acted(now, ACTION + action, principal, looked_at(about), {"found": found})
     connection.execute(
-        "INSERT INTO access_log (principal, action, about, found) VALUES (%s, %s, %s, %s)",
-        [column(principal), action, column(about), found],
+        "INSERT INTO access_log (accessed_at, principal, action, about, found, chain, sequence)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+        [now, column(principal), action, column(about), found, *acts.record(connection, act)],
     )
+
+
+def looked_at(about: str) -> str:
+    """How a look's act has whom or what it was about: it may be a person."""
+    return digest_of(column(about)).hex()
 
 
 def _answer(chain: Any, sequence: int, body: str, personal: str | None) -> Answer:

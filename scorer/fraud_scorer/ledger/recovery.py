@@ -11,9 +11,10 @@ from uuid import UUID
 from fraud_scorer.ledger import sealing, vault
 from fraud_scorer.ledger.archive import Archive, DamagedFile, SegmentName
 from fraud_scorer.ledger.chain import Link
-from fraud_scorer.ledger.delivery import ChainConflict, Stretch, deliver
+from fraud_scorer.ledger.delivery import ChainConflict, deliver
 from fraud_scorer.ledger.segment import Header, scan
 from fraud_scorer.ledger.session import Session
+from fraud_scorer.ledger.stretches import Stretch
 
 _LOCK = 0x7265636F
 

@@ -28,7 +28,7 @@ GRANT SELECT, INSERT ON audit, transactions, predictions, labels, access_log, su
     entity_attributes, list_entries TO {scorer};
 GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys TO {scorer};
 GRANT SELECT, INSERT ON chains TO {scorer};
-GRANT UPDATE (delivered, hash, sealed) ON chains TO {scorer};
+GRANT UPDATE (delivered, hash, sealed, open) ON chains TO {scorer};
 GRANT SELECT ON erasures, schema_migrations TO {scorer};
 GRANT EXECUTE ON FUNCTION make_partitions(date) TO {scorer};
 """

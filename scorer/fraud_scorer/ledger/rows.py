@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 
 from fraud_scorer.ledger.chain import Link
+from fraud_scorer.ledger.emptied import Emptied
 from fraud_scorer.ledger.entries import (
     SALT_BYTES,
     Answered,
@@ -50,6 +51,8 @@ class Rows:
         self.audit: list[str] = []
         self.transactions: list[str] = []
         self.predictions: list[str] = []
+        self.emptied = Emptied()
+        """Of persons who were erased before."""
         self._kind, self._erased = subject_kind, erased
 
     def add(self, chain: UUID, link: Link) -> None:
@@ -71,16 +74,18 @@ class Rows:
                     f"\t{_or_null(propensity)}\t{text(one.model)}\t{text(one.version)}\t{where}\n"
                 )
         if isinstance(entry, Answered) and link.beside:
-            self._add_transaction(entry, at, transaction, link.beside, where)
+            self._add_transaction(entry, chain, link, f"{at}\t{transaction}", where)
 
     def _add_transaction(
-        self, entry: Answered, at: str, transaction: str, beside: bytes, where: str
+        self, entry: Answered, chain: UUID, link: Link, begins: str, where: str
     ) -> None:
+        beside = link.beside
         salt, data = beside[:SALT_BYTES], beside[SALT_BYTES:].decode()
         personal = decode_personal(data)
         subject = subject_of(personal, self._kind)
         if subject and self._erased(subject, entry.at):
             known = "\t".join([_NULL] * 7)
+            self.emptied.add(chain, link.sequence, entry.at)
         else:
             user = text(subject.removeprefix(f"{self._kind}=")) if subject else _NULL
             known = (
@@ -88,7 +93,7 @@ class Rows:
                 f"\t{text(personal.currency)}\t{text(_json(personal.entities))}\t{text(data)}"
                 f"\t\\\\x{salt.hex()}"
             )
-        self.transactions.append(f"{at}\t{transaction}\t{known}\t{where}\n")
+        self.transactions.append(f"{begins}\t{known}\t{where}\n")
 
 
 def text(value: str) -> str:

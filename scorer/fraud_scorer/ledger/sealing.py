@@ -49,8 +49,10 @@ class SealLog:
         previous: bytes,
         first: int,
         final: bool,
+        personal: bytes = b"",
     ) -> None:
-        """Archive the lines of a segment and seal them. Raises StoreError; then do it again."""
+        """Archive the lines of a segment and seal them, with what the archive has of what is
+        `personal` of them. Raises StoreError; then do it again."""
         lines = archives.to_lines(links)
         archive.put_segment(name, lines)
         now = datetime.now(UTC)
@@ -62,6 +64,7 @@ class SealLog:
             previous=previous.hex(),
             last=(links[-1].hash if links else previous).hex(),
             sha256=archives.sha256(lines),
+            personal=archives.sha256(personal) if personal else "",
             from_at=decode(links[0].body).at if links else now,
             to_at=decode(links[-1].body).at if links else now,
             final=final,

@@ -54,6 +54,9 @@ class Seal(Struct, frozen=True, kw_only=True):
     after: str
     """The digest of its seal before this one; empty for the first."""
     sealed_at: datetime
+    personal: str = ""
+    """Of the lines with what is personal, uncompressed; empty where there is nothing, or it waits
+    for Postgres, where the keys are."""
 
 
 class _Signed(Struct, frozen=True):

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from fraud_scorer.artifact.store import StoreError
@@ -24,13 +25,14 @@ from fraud_scorer.ledger import acts, sealing, vault
 from fraud_scorer.ledger.archive import Archive, SegmentName
 from fraud_scorer.ledger.chain import Link
 from fraud_scorer.ledger.database import Database, DatabaseError
-from fraud_scorer.ledger.delivery import ChainConflict, Stretch, deliver, delivered
+from fraud_scorer.ledger.delivery import ChainConflict, deliver, delivered
 from fraud_scorer.ledger.recovery import Recovery
 from fraud_scorer.ledger.sealing import SealLog
 from fraud_scorer.ledger.seals import Signer
 from fraud_scorer.ledger.session import Session
 from fraud_scorer.ledger.spool import Spool
 from fraud_scorer.ledger.spooled import DamagedSegment, Place, SpooledChain, SpooledSegment
+from fraud_scorer.ledger.stretches import Stretch
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +49,8 @@ class Shipping:
     spill_after: float = 30.0
     recover_every: float = 60.0
     archive_pause: float = 5.0
+    acts_age: float = 60.0
+    """For how long a chain of acts stays open."""
     grace: float = 25.0
     last_patience: float = 3.0
     """Instead of the database's own patience, once it is to stop."""
@@ -275,6 +279,7 @@ class Shipper:
         if self._archive is None or self._seals is None:
             return
         with self.session.use() as connection:
+            acts.end_old(connection, timedelta(seconds=self._shipping.acts_age))
             done = list(acts.unsealed(connection))
         for act in done:
             name = SegmentName(act.chain, 0)
@@ -314,10 +319,10 @@ class Shipper:
         spill = self._spill(chain)
         if following is not None and chain.delivered < following.header.first and not spill:
             return False
-        links = segment.links()
+        links, personal = segment.links(), b""
         is_delivered = chain.delivered >= segment.header.first + len(links)
         if is_delivered:
-            self._keep_personal(segment, links)
+            personal = self._keep_personal(segment, links)
             self.shipped.sealed += 1
         elif spill:
             self._archive.put_pending(_name(segment), segment.path.read_bytes())
@@ -332,18 +337,20 @@ class Shipper:
                 previous=segment.header.previous,
                 first=segment.header.first,
                 final=following is None,
+                personal=personal,
             )
         if is_delivered:
             with self.session.use(patience=self._patience) as connection:
                 sealing.mark_sealed(connection, _name(segment))
         return True
 
-    def _keep_personal(self, segment: SpooledSegment, links: Sequence[Link]) -> None:
+    def _keep_personal(self, segment: SpooledSegment, links: Sequence[Link]) -> bytes:
+        """Archive what is personal; what the archive has of it."""
         if self._archive is None or not links:
-            return
+            return b""
         with self.session.use(patience=self._patience) as connection:
             lines = vault.lock(connection, links, subject_kind=self._shipping.subject_kind)
-        self._archive.put_personal(_name(segment), lines)
+        return self._archive.put_personal(_name(segment), lines)
 
     def _spill(self, chain: _Chain) -> bool:
         """Whether what Postgres does not take of the chain goes to the archive."""

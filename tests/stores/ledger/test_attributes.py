@@ -48,7 +48,7 @@ async def test_a_look_up_sees_what_was_observed_by_then(
     ledger: Database, connection: Connection, tmp_path: Path
 ) -> None:
     (tmp_path / "told.csv").write_text(FILE)
-    attributes.add(connection, attributes.read(tmp_path / "told.csv", NOW), by="a", software="0")
+    attributes.add(connection, attributes.read(tmp_path / "told.csv", NOW), by="a")
     history = PostgresHistory(ledger.conninfo, names=Names(entities={"customer": "user_id"}))
     kind = next(one for one in layout(EVERYTHING).kinds if one.kind == "customer")
     (table,) = (at for at, one in enumerate(kind.tables) if one.shape == "attributes")
@@ -83,6 +83,6 @@ def test_odd_texts_are_kept(connection: Connection) -> None:
     one = Attribute(
         entity_kind="card", entity_id=odd, name=odd, value=odd, observed_at=NOW
     )  # fmt: skip
-    attributes.add(connection, [one, one], by=odd, software="0")
+    attributes.add(connection, [one, one], by=odd)
     rows = connection.execute("SELECT entity_id, name, value FROM entity_attributes")
     assert rows.fetchall() == [(odd.replace("\x00", "\ufffd"),) * 3]

@@ -42,9 +42,7 @@ def record(spool: Spool, first: int, count: int = 40) -> None:
 
 
 def forget(connection: Connection) -> Erased:
-    return erase(
-        connection, "customer", SECRET, subject_kind="customer", principal="dpo", software="0.1.0"
-    )
+    return erase(connection, "customer", SECRET, subject_kind="customer", principal="dpo")
 
 
 def test_it_is_gone_and_the_chains_verify(
@@ -89,7 +87,7 @@ def test_it_is_in_no_row_and_in_no_file(
         "INSERT INTO entity_attributes VALUES ('customer', %s, 'country', '1', now())", [SECRET]
     )
     word = lists.Word(list="deny", action="add", kind="customer", id=SECRET, reason="stolen")
-    lists.say(connection, [word], by="ann", software="0.1.0")
+    lists.say(connection, [word], by="ann")
     forget(connection)
     tables = ("audit", "transactions", "predictions", "access_log", "subject_keys", "erasures",
               "chains", "entity_attributes", "labels", "idempotency_keys",
@@ -154,7 +152,7 @@ def test_the_erasure_itself_is_recorded_and_sealed(
 
 def test_only_persons_are_erased(connection: Connection) -> None:
     with pytest.raises(ValueError, match="customer=ID"):
-        erase(connection, "terminal", "t-1", subject_kind="customer", principal="a", software="1")
+        erase(connection, "terminal", "t-1", subject_kind="customer", principal="a")
 
 
 def test_a_scorer_cannot_erase(connection: Connection) -> None:

@@ -58,7 +58,7 @@ class TestLists:
             bodies = connection.execute("SELECT body FROM audit WHERE kind = 'acted'").fetchall()
         acted = [decode(body) for (body,) in bodies]
         assert {one.action for one in acted if isinstance(one, Acted)} == {
-            "list.deny.add", "list.allow.add", "list.deny.remove",
+            "list.deny.add", "list.allow.add", "list.deny.remove", "look.lists",
         }  # fmt: skip
         assert not any("c-17" in body for (body,) in bodies)
 
@@ -113,7 +113,7 @@ class TestLists:
 
         def say(name: str, wait: bool) -> None:
             with scorer.connect() as mine, mine.transaction():
-                lists.say(mine, [msgspec.structs.replace(word, id=name)], by="a", software="0")
+                lists.say(mine, [msgspec.structs.replace(word, id=name)], by="a")
                 if wait:
                     slow.wait(20)
 

@@ -10,10 +10,10 @@ import pytest
 from fraud_scorer.ledger import labels, lookups, old_records
 from fraud_scorer.ledger.archive import Archive
 from fraud_scorer.ledger.database import Database
-from fraud_scorer.ledger.entries import Answered, Prediction, Shadowed
+from fraud_scorer.ledger.entries import Answered, Shadowed
 from fraud_scorer.ledger.seals import Signer, Verifier
 from fraud_scorer.ledger.spool import Spool
-from tests.support.ledger import Connection, answered, personal, recorded_twice, ship, writer
+from tests.support.ledger import Connection, recorded_twice, ship
 
 from .test_labels import label
 
@@ -80,7 +80,7 @@ class TestTransaction:
 
 @pytest.mark.usefixtures("shipped")
 class TestHistory:
-    """A user's, and the riskiest."""
+    """A user's."""
 
     def test_newest_first_with_its_decision(self, connection: Connection) -> None:
         past = lookups.history(connection, "c-3", principal="ann", limit=5)
@@ -93,19 +93,3 @@ class TestHistory:
         )
         assert all(one.timestamp < past[-1].timestamp for one in before)
         assert [one.action for one in lookups.accesses(connection, "c-3")] == ["history"] * 2
-
-    def test_the_riskiest(self, connection: Connection) -> None:
-        since = datetime.now(UTC) - timedelta(hours=1)
-        found = lookups.riskiest(connection, since=since, principal="ann", limit=3)
-        assert [score for _, score, _, _ in found] == [0.099, 0.098, 0.097]
-
-    def test_a_decision_without_a_score_is_not_the_riskiest(
-        self, spool: Spool, ledger: Database, connection: Connection
-    ) -> None:
-        one = writer(spool)
-        one.record(answered(500, predictions=(Prediction("active", None, "review"),)), personal(1))
-        one.close()
-        ship(spool, ledger)
-        since = datetime.now(UTC) - timedelta(hours=1)
-        found = lookups.riskiest(connection, since=since, principal="ann", limit=1)
-        assert [score for _, score, _, _ in found] == [0.099]

@@ -38,6 +38,8 @@ INSERT INTO idempotency_keys SELECT 'labels', transaction_id, 'x', '', recorded_
     FROM transactions WHERE sequence % 20 = 0;
 INSERT INTO list_entries (list, action, entity_kind, entity_id, reason, said_by)
     SELECT 'deny', 'add', 'customer', 'c-' || sequence, 'stolen', 'ann' FROM transactions;
+INSERT INTO chains SELECT gen_random_uuid(), 'cards', 'pod', now(), 0, '' FROM transactions
+    WHERE sequence % 20 = 0;
 INSERT INTO erasures SELECT sha256(transaction_id::bytea), recorded_at
     FROM transactions WHERE sequence % 20 = 0;
 """
@@ -135,6 +137,7 @@ def filled(
             " AS later WHERE later.entity_kind = word.entity_kind AND later.list = word.list"
             " AND later.entity_id = word.entity_id AND later.number > word.number)",
         ),
+        ("chains_open", "SELECT chain, delivered, hash FROM chains WHERE open LIMIT 1 FOR UPDATE"),
         (
             "list_entries_pkey",
             "SELECT * FROM list_entries WHERE number > 1000 ORDER BY number LIMIT 100",
@@ -196,6 +199,6 @@ def test_no_index_is_without_its_query(filled: psycopg.Connection[tuple[Any, ...
         "predictions_fraud_score", "predictions_transaction_id", "labels_observed_at",
         "access_log_about", "idempotency_keys_claimed_at", "erasures_erased_at",
         "transactions_by_terminal", "entity_attributes_entity", "predictions_propensity",
-        "predictions_rule", "list_entries_entity",
+        "predictions_rule", "list_entries_entity", "chains_open",
     }  # fmt: skip
     assert {name for (name,) in rows if not name.endswith(("_key", "_pkey"))} == named

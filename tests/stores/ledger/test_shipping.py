@@ -18,12 +18,13 @@ from hypothesis import strategies as st
 from fraud_scorer.ledger.archive import Archive
 from fraud_scorer.ledger.audit import verify
 from fraud_scorer.ledger.database import Database, DatabaseError, Unavailable
-from fraud_scorer.ledger.delivery import ChainConflict, Stretch, deliver
+from fraud_scorer.ledger.delivery import ChainConflict, deliver
 from fraud_scorer.ledger.entries import Acted, Personal, Prediction, Shadowed, decode
 from fraud_scorer.ledger.seals import Signer
 from fraud_scorer.ledger.shipper import Shipper
 from fraud_scorer.ledger.spool import Spool, SpoolTaken
 from fraud_scorer.ledger.spooled import SpooledChain
+from fraud_scorer.ledger.stretches import Stretch
 from tests.support.ledger import (
     SHIPPING,
     Connection,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
 
 import msgspec
@@ -68,7 +67,7 @@ def change_lists(
         check("words", "expires_at", words, lambda one: lists.check(one, now))
 
         def said(connection: Connection) -> bytes:
-            taken = lists.say(connection, words, by=by, software=version("fraudops"))
+            taken = lists.say(connection, words, by=by)
             return msgspec.json.encode(taken)
 
         answer = await access.ask(

@@ -11,13 +11,17 @@ from uuid import UUID
 
 from fraud_scorer.artifact.store import FileMissing
 from fraud_scorer.ledger import archive as archives
-from fraud_scorer.ledger import seals
+from fraud_scorer.ledger import erasure, labels, lists, seals
 from fraud_scorer.ledger.archive import Archive, DamagedFile, Line, SegmentName
 from fraud_scorer.ledger.audit.findings import Finding, Kind, Placed, check_links
 from fraud_scorer.ledger.chain import origin
+from fraud_scorer.ledger.entries import Acted, Answered, Entry, decode
 from fraud_scorer.ledger.seals import Seal, SealError, Verifier
 
 _WHERE = "archive"
+_AN_ACT = b'"kind":"acted"'
+KEPT = (labels.ACTION, erasure.ACTION)
+"""Acts upon what outlives their month in Postgres, beside those upon lists."""
 
 
 @dataclass
@@ -33,6 +37,8 @@ class Archived:
     listed: frozenset[SegmentName] = frozenset()
     """Whose seals were there when the archive was read, good or bad."""
     segments: int = 0
+    acts: dict[tuple[UUID, int], Acted] = field(default_factory=dict)
+    """What people did to labels and lists, and erasures."""
 
     def __post_init__(self) -> None:
         self._lines = lru_cache(maxsize=4)(self._read)
@@ -146,6 +152,7 @@ def _check_order(chain: UUID, sealed: Sequence[Seal]) -> Iterator[Finding]:
 def _check_segment(found: Archived, chain: UUID, seal: Seal) -> Iterator[Finding]:
     where = f"{_WHERE}, segment {seal.number}"
     name = SegmentName(chain, seal.number)
+    yield from _check_personal(found, name, seal)
     try:
         lines = archives.from_lines(data := found.archive.segment(name))
     except FileMissing:
@@ -154,12 +161,55 @@ def _check_segment(found: Archived, chain: UUID, seal: Seal) -> Iterator[Finding
     except DamagedFile as error:
         yield Finding(Kind.CHANGED, where, chain, seal.first, str(error))
         return
+    if _AN_ACT in data:
+        _gather_acts(found, chain, seal, lines)
     if archives.sha256(data) == seal.sha256:
         return  # the very bytes that were sealed
     wrong = list(_compared(where, chain, seal, lines))
     yield from wrong or [
         Finding(Kind.CHANGED, where, chain, seal.first, "it is not what was sealed")
     ]
+
+
+def _check_personal(found: Archived, name: SegmentName, seal: Seal) -> Iterator[Finding]:
+    """What lies beside the lines. What waits for Postgres is archived when it gets there."""
+    if name in found.pending:
+        return
+    where = f"{_WHERE}, personal {seal.number}"
+    try:
+        data = found.archive.personal(name)
+    except FileMissing:
+        if seal.personal or _has_personal(found, seal):
+            yield Finding(Kind.MISSING_PERSONAL, where, name.chain, seal.first, "it was removed")
+    except DamagedFile as error:
+        yield Finding(Kind.CHANGED, where, name.chain, seal.first, str(error))
+    else:
+        if seal.personal and archives.sha256(data) != seal.personal:
+            yield Finding(Kind.CHANGED, where, name.chain, seal.first, "it is not what was sealed")
+
+
+def _has_personal(found: Archived, seal: Seal) -> bool:
+    """Whether something personal belongs to a segment's lines."""
+    try:
+        lines = found.lines(seal)
+    except (FileMissing, DamagedFile):
+        return False  # that is told of the segment
+    return any(isinstance(one := _read(line.body), Answered) and one.personal for line in lines)
+
+
+def _gather_acts(found: Archived, chain: UUID, seal: Seal, lines: Sequence[Line]) -> None:
+    for sequence, line in enumerate(lines, start=seal.first):
+        act = _read(line.body) if _AN_ACT in line.body else None
+        if isinstance(act, Acted) and (act.action in KEPT or act.action.startswith(lists.ACTION)):
+            found.acts[chain, sequence] = act
+
+
+def _read(body: bytes) -> Entry | None:
+    """An entry; None for what is none, which is told of by its hash."""
+    try:
+        return decode(body)
+    except ValueError:
+        return None
 
 
 def _compared(where: str, chain: UUID, seal: Seal, lines: Sequence[Line]) -> Iterable[Finding]:

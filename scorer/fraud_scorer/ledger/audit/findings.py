@@ -14,6 +14,9 @@ _MOST_COMPARED = 500
 """Misfits of one chain among which the right order is looked for."""
 
 
+NO_CHAIN = UUID(int=0)
+
+
 class Kind(StrEnum):
     """What was done."""
 
@@ -26,6 +29,7 @@ class Kind(StrEnum):
     MISSING_SEAL = "MissingSeal"
     BAD_SEAL = "BadSeal"
     MISSING_SEGMENT = "MissingSegment"
+    MISSING_PERSONAL = "MissingPersonal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +40,14 @@ class Finding:
     where: str
     """`Postgres` or `archive`, and what in it."""
     chain: UUID
+    """`NO_CHAIN` where it is none in particular."""
     sequence: int
     """The first entry concerned; -1 where it is the chain as a whole."""
     message: str
 
     def __str__(self) -> str:
+        if self.chain == NO_CHAIN:
+            return f"{self.kind}: {self.where}: {self.message}"
         at = f" entry {self.sequence}" if self.sequence >= 0 else ""
         return f"{self.kind}: {self.where}, chain {self.chain}{at}: {self.message}"
 

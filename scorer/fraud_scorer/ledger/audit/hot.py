@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from fraud_scorer.ledger import partitions
+from fraud_scorer.ledger.audit.acted import Acts
 from fraud_scorer.ledger.audit.archived import Archived
 from fraud_scorer.ledger.audit.findings import Finding, Kind, Placed, check_links
 from fraud_scorer.ledger.audit.projections import Projections
@@ -36,6 +37,10 @@ class _Head(NamedTuple):
     sealed: int
 
 
+Tables = tuple[Projections, Acts]
+"""What is held against the entries."""
+
+
 @dataclass
 class Hot:
     """What was looked at."""
@@ -53,15 +58,17 @@ def check(
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         heads = _heads(connection)
         since = _since(connection)
-        projections = Projections(connection, subject_kind)
+        projections = Projections(connection, subject_kind, since)
+        acts = Acts(connection, archived, since)
         seen = set()
         for chain, rows in groupby(_entries(connection), key=itemgetter(0)):
             seen.add(chain)
             looked.chains += 1
             yield from _check_chain(
-                heads.get(chain), chain, rows, archived, projections, since, looked
+                heads.get(chain), chain, rows, archived, (projections, acts), since, looked
             )
         yield from projections.rest()
+        yield from acts.rest()
         looked.erased = projections.erased
         for head in heads.values():
             if head.chain not in seen:
@@ -75,7 +82,7 @@ def _check_chain(
     chain: UUID,
     rows: Iterable[tuple[Any, ...]],
     archived: Archived | None,
-    projections: Projections,
+    tables: Tables,
     since: datetime,
     looked: Hot,
 ) -> Iterator[Finding]:
@@ -88,7 +95,7 @@ def _check_chain(
         for _, sequence, recorded_at, kind, body, digest in rows:
             looked.entries += 1
             last = Placed(sequence, body.encode(), digest)
-            findings.extend(_check_row(chain, last, recorded_at, kind, ends, projections))
+            findings.extend(_check_row(chain, last, recorded_at, kind, ends, tables))
             yield last
 
     entries = placed()
@@ -109,7 +116,7 @@ def _check_row(
     recorded_at: datetime,
     kind: str,
     ends: dict[int, str],
-    projections: Projections,
+    tables: Tables,
 ) -> Iterator[Finding]:
     if ends.get(entry.sequence, entry.hash.hex()) != entry.hash.hex():
         yield Finding(
@@ -126,7 +133,8 @@ def _check_row(
             Kind.CHANGED, _WHERE, chain, entry.sequence,
             "its columns recorded_at and kind do not say what its body says",
         )  # fmt: skip
-    yield from projections.check(chain, entry.sequence, said)
+    for each in tables:
+        yield from each.check(chain, entry.sequence, said)
 
 
 def _before(

@@ -6,7 +6,8 @@ Both sides come in the order of chain and sequence, so that one pass through eac
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from itertools import groupby
 from typing import Any, LiteralString
 from uuid import UUID
@@ -14,9 +15,13 @@ from uuid import UUID
 import msgspec
 from psycopg import sql
 
-from fraud_scorer.ledger.audit.findings import Finding, Kind
+from fraud_scorer.ledger import erasure
+from fraud_scorer.ledger.audit.findings import NO_CHAIN, Finding, Kind
 from fraud_scorer.ledger.database import Connection
+from fraud_scorer.ledger.delivery import EMPTIED
+from fraud_scorer.ledger.emptied import Emptied, month_of
 from fraud_scorer.ledger.entries import (
+    Acted,
     Answered,
     Entry,
     Shadowed,
@@ -29,30 +34,32 @@ Row = tuple[Any, ...]
 Key = tuple[UUID, int]
 
 _FETCHED = 5000
+_MOST_NAMED = 100
+"""Rows of a month that are named one by one."""
 _PREDICTIONS, _TRANSACTIONS = "Postgres, predictions", "Postgres, transactions"
 
 
 class Projections:
     """What is left of both tables to be compared."""
 
-    def __init__(self, connection: Connection, subject_kind: str) -> None:
-        """`subject_kind`: the kind of entity that `user_id` is."""
-        self._subject_kind = subject_kind
+    def __init__(self, connection: Connection, subject_kind: str, since: datetime) -> None:
+        """`subject_kind`: the kind of entity that `user_id` is. `since`: what came before is not in
+        Postgres any more."""
+        self._subject_kind, self._since = subject_kind, month_of(since)
         self.erased = 0
         """Transactions whose person was erased."""
-        self._predictions = _Rows(
+        self._emptied, self._told = Emptied(), Emptied()
+        self._first_emptied: dict[str, list[Key]] = {}
+        self._predictions = Rows(
             connection, "predictions",
             "recorded_at, transaction_id, prediction_id, role, fraud_score, decision, rule, would,"
             " propensity, model, version",
         )  # fmt: skip
-        self._transactions = _Rows(
+        self._transactions = Rows(
             connection, "transactions",
             'recorded_at, transaction_id, user_id, "timestamp", amount_minor, currency, entities,'
             " personal, salt",
         )  # fmt: skip
-        self._any_erasure = (
-            connection.execute("SELECT 1 FROM erasures LIMIT 1").fetchone() is not None
-        )
 
     def check(self, chain: UUID, sequence: int, entry: Entry) -> Iterator[Finding]:
         """What is wrong with the rows of that entry, and with those before them."""
@@ -65,12 +72,31 @@ class Projections:
         if isinstance(entry, Answered) and entry.personal:
             yield from self._check_transaction(key, entry, found)
         elif found:
-            yield from _added(_TRANSACTIONS, [key])
+            yield from _added(_TRANSACTIONS, [(key, found)])
+        if isinstance(entry, Acted) and entry.action in (erasure.ACTION, EMPTIED):
+            self._told.add_told(entry.detail)
 
     def rest(self) -> Iterator[Finding]:
         """Rows beyond the last entry."""
         yield from _added(_PREDICTIONS, self._predictions.before(None))
         yield from _added(_TRANSACTIONS, self._transactions.before(None))
+        for month in sorted(self._emptied.months | self._told.months):
+            if month >= self._since and self._emptied.of(month) != self._told.of(month):
+                yield from self._not_erased(month)
+
+    def _not_erased(self, month: str) -> Iterator[Finding]:
+        """The emptied rows of a month are not those that erasures emptied."""
+        (there, _), (told, _) = self._emptied.of(month), self._told.of(month)
+        if not told and there <= _MOST_NAMED:
+            for key in self._first_emptied[month]:
+                yield _finding(
+                    Kind.CHANGED, _TRANSACTIONS, key, "its row was emptied, and nobody was erased"
+                )
+            return
+        yield Finding(
+            Kind.CHANGED, f"{_TRANSACTIONS} of {month}", NO_CHAIN, -1,
+            f"{there} rows are emptied, and they are not the {told} that erasures emptied",
+        )  # fmt: skip
 
     def _check_transaction(self, key: Key, entry: Answered, found: list[Row]) -> Iterator[Finding]:
         if not found:
@@ -82,24 +108,27 @@ class Projections:
         right = (recorded_at, transaction_id) == (entry.at, column(entry.transaction_id))
         if personal is None and salt is None and not any(one is not None for one in known):
             self.erased += 1
-            right = right and self._any_erasure
+            self._emptied.add(*key, entry.at)
+            named = self._first_emptied.setdefault(month_of(entry.at), [])
+            if len(named) < _MOST_NAMED:
+                named.append(key)
         else:
             right = right and _as_committed(entry, known, personal, salt, self._subject_kind)
         if not right:
             yield _finding(Kind.CHANGED, _TRANSACTIONS, key, "its row is not what was recorded")
 
 
-class _Rows:
+class Rows:
     """A table's rows, by their entry."""
 
     def __init__(self, connection: Connection, table: str, columns: LiteralString) -> None:
         self._groups = groupby(_stream(connection, table, columns), key=lambda row: row[:2])
         self._next = next(self._groups, None)
 
-    def before(self, key: Key | None) -> Iterator[Key]:
-        """Pass over rows of entries before that one (or over all), which have no entry."""
+    def before(self, key: Key | None) -> Iterator[tuple[Key, list[Row]]]:
+        """Rows of entries before that one (or of all that are left), which have no entry."""
         while self._next is not None and (key is None or self._next[0] < key):
-            yield self._next[0]
+            yield self._next[0], [row[2:] for row in self._next[1]]
             self._next = next(self._groups, None)
 
     def at(self, key: Key) -> list[Row]:
@@ -163,8 +192,8 @@ def _as_committed(
     ]  # fmt: skip
 
 
-def _added(where: str, keys: Iterator[Key] | list[Key]) -> Iterator[Finding]:
-    for key in keys:
+def _added(where: str, orphans: Iterable[tuple[Key, list[Row]]]) -> Iterator[Finding]:
+    for key, _ in orphans:
         yield _finding(Kind.ADDED, where, key, "there is a row that was not recorded")
 
 
