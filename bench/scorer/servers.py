@@ -97,6 +97,7 @@ def _ours(place: Place) -> list[str]:
     command = [place.command("fraud-scorer"), "serve"]
     command += [str(place.material.version), "--listen", f"127.0.0.1:{place.port}"]
     command += ["--management", f"127.0.0.1:{place.ports[1]}", "--log-level", "warning"]
+    command.append("--data=none")  # what is measured is the engine and its server
     return command + (["--thresholds", place.thresholds] if place.thresholds else [])
 
 

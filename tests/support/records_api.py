@@ -13,6 +13,7 @@ import httpx
 from fraud_scorer.http.asgi import Application
 from fraud_scorer.http.limits import Limits
 from fraud_scorer.http.records.access import RecordsAccess
+from fraud_scorer.http.records.postgres import PostgresLedger
 from fraud_scorer.http.records.routes import Records, routes
 from fraud_scorer.ledger.database import Database
 from fraud_scorer.pipeline.context import Context
@@ -41,7 +42,8 @@ async def api(
 ) -> AsyncIterator[httpx.AsyncClient]:  # fmt: skip
     """A client of it; `records` are the fields of Records."""
     access = RecordsAccess(database, threads=threads, patience=patience, idle=idle)
-    made = Records(access, **records)
+    ledger = PostgresLedger(access, refreshed="refreshing" in records)
+    made = Records(ledger, access, **records)
     transport = httpx.ASGITransport(Application(routes(made, who, LIMITS)))
     async with httpx.AsyncClient(
         transport=transport, base_url="http://scorer", headers={"x-who": "ann"}

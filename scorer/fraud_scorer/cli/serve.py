@@ -5,6 +5,9 @@ runs), or one that stays: the version in a folder, or a compiled file (.fdm; mad
 compile`, it has no golden transactions to prove itself by). The service is ready once golden
 transactions came out as published in each of its processes.
 
+One that stays has an embedded default for a laptop: where neither Redis nor Postgres is given,
+features are kept in memory, and records in a file (--data).
+
 A pod that follows a plan waits for what it cannot have, and says on its management port what that
 is. With --records a further process ships what is recorded, and is told to stop after all others.
 A folder or file that is not what was published, or computes something else here, ends the
@@ -176,6 +179,13 @@ def run(options: argparse.Namespace) -> int:
         return _USAGE
 
     logs.configure(options.log_level)
+    if options.worker is None and (data := serve_records.embedded(options)) is not None:
+        _log.warning(
+            "features in memory, records in %s: the embedded default, which is for a laptop. For"
+            " production apply a FraudDetector, which runs Redis and Postgres; to keep nothing,"
+            " give --data none",
+            data.absolute(),
+        )
     try:
         return _supervise(options) if options.worker is None else _work(options, source)
     except OSError as error:
@@ -322,6 +332,7 @@ def _work(options: argparse.Namespace, source: Source | None) -> int:
         stores=serve_records.store_settings(options),
         records=serve_records.record_settings(options),
         rules=serve_records.rule_settings(options),
+        data=serve_records.embedded(options),
     )
 
     place, memory, control = options.worker

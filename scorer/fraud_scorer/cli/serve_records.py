@@ -22,6 +22,8 @@ T = TypeVar("T")
 _DURABILITIES = ("Spooled", "Committed", "Async")
 _POLICIES = ("block", "degrade")
 LIMIT = 1 << 30
+DATA = "fraud-scorer.sqlite"
+NONE = "none"
 
 _OF = {
     "features_ttl": "redis",
@@ -90,6 +92,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " none of these)",
     )
     _add_records(parser)
+    parser.add_argument_group("embedded default, for a laptop").add_argument(
+        "--data",
+        metavar="FILE|none",
+        help="where a MODEL is served without Redis, Postgres and --records: features are kept in"
+        f" memory, and records in this SQLite file (default: {DATA}); none: neither",
+    )
     rules = parser.add_argument_group("decisions besides thresholds")
     add = rules.add_argument
     add("--lists", action="store_true", help="heed allow and deny lists")
@@ -163,12 +171,42 @@ def _add_records(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def embedded(options: argparse.Namespace) -> Path | None:
+    """The file of the embedded default; None where there is none. What serves a plan, and what has
+    a store or a spool, has none."""
+    if options.plan is not None or _stores(options) or options.data == NONE:
+        return None
+    return Path(options.data or DATA)
+
+
+def _stores(options: argparse.Namespace) -> list[str]:
+    """What stands in its place."""
+    return [name for name in ("redis", "postgres", "records") if getattr(options, name) is not None]
+
+
+def _contradiction_of_data(options: argparse.Namespace) -> str:
+    if options.data is not None and options.data != NONE:
+        if options.plan is not None:
+            return "--data is for a MODEL on a laptop, not for --plan: leave it out"
+        if stores := _stores(options):
+            return f"--data stands in for stores, and there is {_flag(stores[0])}: leave one out"
+    if options.processes > 1 and (data := embedded(options)) is not None:
+        return (
+            f"--processes {options.processes}: features in memory and {data} are one process's:"
+            " give --redis and --postgres for more, or --data none to keep nothing"
+        )
+    return ""
+
+
 def contradiction(options: argparse.Namespace) -> str:
     """What is wrong with options that would not be heeded; empty: nothing."""
+    if problem := _contradiction_of_data(options):
+        return problem
     for name, needed in _OF.items():
         if getattr(options, name) is not None and getattr(options, needed) is None:
             return f"{_flag(name)} says nothing without {_flag(needed)}: give that too"
-    if options.subject is not None and options.records is None and options.postgres is None:
+    recorded = options.records is not None or options.postgres is not None or embedded(options)
+    if options.subject is not None and not recorded:
         return "--subject says nothing without --records or --postgres: give one of them"
     for name in ("history_connections", "history_timeout"):
         if getattr(options, name) is not None and options.postgres is None:

@@ -23,7 +23,7 @@ from fraud_scorer.features.layout import Layout
 from fraud_scorer.features.rebuild import Flown, Rebuilder
 from fraud_scorer.features.redis import Ask, Entity, How, Missing, RedisHistories
 from fraud_scorer.features.settings import Settings
-from fraud_scorer.features.state import UNKNOWN, Totals
+from fraud_scorer.features.state import Totals
 from fraud_scorer.features.values import Values
 from fraud_scorer.redis.client import RedisClient
 
@@ -168,7 +168,7 @@ class OnlineFeatures:
         unknown = False
         for entity, its in zip(entities, totals, strict=True):
             by_kind[entity.kind] = its or None
-            if not its or (UNKNOWN in its and self._unknown(entity, its)):
+            if not its or state.unknown(self.layout.kinds[entity.kind], its):
                 unknown = True
         if unknown:
             degraded = (*degraded, *self._why_unknown(degraded), WITH_DEFAULTS)
@@ -192,15 +192,6 @@ class OnlineFeatures:
         """Redis alone answered, and Postgres was not even asked."""
         spared = self.rebuilder is not None and not self.rebuilder.breaker.closed
         return (WITHOUT_POSTGRES,) if spared and WITHOUT_POSTGRES not in degraded else ()
-
-    def _unknown(self, entity: Entity, totals: Totals) -> bool:
-        """Whether a window's totals are not known (an attribute may be -1 as well)."""
-        kind = self.layout.kinds[entity.kind]
-        return any(
-            totals[kind.place(table, index)] == UNKNOWN
-            for table in kind.tables
-            for index in range(len(table.windows))
-        )
 
 
 class _Asking:

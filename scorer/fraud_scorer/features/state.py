@@ -81,6 +81,15 @@ def label(kind: KindLayout, tables: Tables, time: int, labelled: int, frauds: in
                 rows[at + 2] += frauds
 
 
+def unknown(kind: KindLayout, totals: Totals) -> bool:
+    """Whether a window's totals are not known (an attribute may be -1 as well)."""
+    return UNKNOWN in totals and any(
+        totals[kind.place(table, index)] == UNKNOWN
+        for table in kind.tables
+        for index in range(len(table.windows))
+    )
+
+
 def totals(kind: KindLayout, tables: Tables, cell: Cells) -> Totals:
     """The totals of all windows of a transaction whose buckets are those of `cell`."""
     said: list[Any] = []

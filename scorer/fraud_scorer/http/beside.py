@@ -85,6 +85,12 @@ async def beside(settings: Settings, metrics: Metrics, waiting: Waiting) -> Asyn
     """For the time of a `with`. Leave it once everything is answered: the chain ends then."""
     async with contextlib.AsyncExitStack() as stack:
         stores = settings.stores
+        if settings.data is not None:
+            from fraud_scorer.http.laptop import laptop
+
+            draws = _rules(settings.rules, None)
+            yield Beside(*await laptop(stack, settings.data, stores.subject, draws, metrics))
+            return
         history = _history(stores)
         if history is not None:
             stack.push_async_callback(history.aclose)
@@ -197,6 +203,7 @@ def _routes(
 ) -> tuple[RecordRoutes, ListsCopy | None]:
     """What the routes about records need, and what keeps the lists where they are heeded."""
     from fraud_scorer.http.records.access import RecordsAccess
+    from fraud_scorer.http.records.postgres import PostgresLedger
     from fraud_scorer.http.records.refreshing import Refreshing
     from fraud_scorer.http.records.routes import Records as RecordRoutes
     from fraud_scorer.http.records.transactions import OldRecords
@@ -212,8 +219,10 @@ def _routes(
     changed = _nobody if copy is None else copy.changed
     old = None if settings.archive is None else OldRecords(partial(_archive, settings))
     if kept is None:
-        return RecordRoutes(access, old, lists_changed=changed), copy
+        ledger = PostgresLedger(access, refreshed=False)
+        return RecordRoutes(ledger, access, old, lists_changed=changed), copy
     routes = RecordRoutes(
+        PostgresLedger(access, refreshed=True),
         access,
         old,
         refreshing=Refreshing(kept.refresh),

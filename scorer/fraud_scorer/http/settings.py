@@ -58,7 +58,7 @@ class Settings:
     `drain`: how long to go on answering after SIGTERM, until no load balancer sends any more.
     `shutdown`: how long to wait for requests under way after that. `patience`: after which time an
     answer is worth nothing. `lag`: how long a request may wait in its socket before it is turned
-    away.
+    away. `data`: the file of the embedded default, which stands in for stores and records.
     """
 
     listen: tuple[str, int]
@@ -71,3 +71,4 @@ class Settings:
     stores: StoreSettings = field(default_factory=StoreSettings)
     records: RecordSettings | None = None
     rules: RuleSettings = field(default_factory=RuleSettings)
+    data: Path | None = None

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from fraud_scorer.ledger.database import Connection
 from fraud_scorer.ledger.rows import column
+from fraud_scorer.problem import KEY_TAKEN, Problem
 
 KEPT = timedelta(days=7)
 
@@ -36,6 +37,14 @@ def claim(connection: Connection, scope: str, key: str, request_sha256: bytes) -
     if row is None or row[0] != request_sha256:
         return Claim("other")
     return Claim("same", row[1])
+
+
+def taken() -> Problem:
+    """Why a request is refused whose key stands for another one."""
+    return Problem(
+        KEY_TAKEN,
+        "This Idempotency-Key came with another body before: take a new key for a new request",
+    )
 
 
 def settle(connection: Connection, scope: str, key: str, answer: str) -> None:

@@ -100,7 +100,7 @@ def _request(body: bytes) -> bytes:
 
 @contextmanager
 def _server(arguments: Sequence[str | Path]) -> Iterator[tuple[str, int]]:
-    ports = ("--listen=127.0.0.1:0", "--management=127.0.0.1:0", "--drain=0")
+    ports = ("--listen=127.0.0.1:0", "--management=127.0.0.1:0", "--drain=0", "--data=none")
     command = [sys.executable, "-m", "fraud_scorer.cli.main", "serve", *ports]
     with subprocess.Popen(
         [*command, *map(str, arguments)], stderr=subprocess.PIPE, text=True

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 from fraud_scorer.artifact.manifest import Value
 from fraud_scorer.features import state
 from fraud_scorer.features.events import Transaction, microseconds
 from fraud_scorer.features.history import History
 from fraud_scorer.features.layout import Layout
-from fraud_scorer.features.online import Answer, OnlineFeatures, system_clock
+from fraud_scorer.features.online import Answer, system_clock
 from fraud_scorer.features.values import Values
 from fraud_scorer.pipeline.envelope import ScoreRequest
 from fraud_scorer.pipeline.features import Known
@@ -24,14 +25,39 @@ from fraud_scorer.registry.loaded import LoadedModel
 _NO_CURRENCY = "XXX"
 
 
+class Online(Protocol):
+    """The features of one layout."""
+
+    @property
+    def layout(self) -> Layout:
+        """What is kept, and how."""
+        ...
+
+    async def start(self) -> None:
+        """Look for what they are kept in."""
+        ...
+
+    def tell(self, transaction: Transaction, done: Callable[[Answer], None]) -> None:
+        """Call with the features of a transaction, which counts from then on."""
+        ...
+
+    async def refresh(self, named: Iterable[tuple[str, str]]) -> None:
+        """Read anew what was recorded of these entities."""
+        ...
+
+    async def aclose(self) -> None:
+        """End what goes on in the background."""
+        ...
+
+
 class KeptFeatures:
     """Of one event loop."""
 
-    def __init__(self, make: Callable[[Layout], OnlineFeatures], history: History | None) -> None:
+    def __init__(self, make: Callable[[Layout], Online], history: History | None) -> None:
         """`make` gives the features of a layout, which read what they lack from `history`."""
         self._make, self._history = make, history
-        self._online: dict[str, OnlineFeatures] = {}
-        self._asked: list[tuple[str, OnlineFeatures]] = []
+        self._online: dict[str, Online] = {}
+        self._asked: list[tuple[str, Online]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def prepare(self, model: LoadedModel) -> None:
@@ -108,7 +134,7 @@ class KeptFeatures:
             await online.aclose()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _of(self, key: str, layout: Layout) -> OnlineFeatures:
+    def _of(self, key: str, layout: Layout) -> Online:
         online = self._online.get(key)
         if online is None:
             online = self._online[key] = self._make(layout)

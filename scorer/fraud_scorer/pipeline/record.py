@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import msgspec
 
@@ -22,7 +22,7 @@ from fraud_scorer.artifact.manifest import Value
 from fraud_scorer.decisions.decide import Decided
 from fraud_scorer.ledger.entries import Answered, Personal, Prediction, Role, Shadowed
 from fraud_scorer.ledger.spool import SpoolFull
-from fraud_scorer.ledger.writer import Writer
+from fraud_scorer.ledger.writer import Receipt
 from fraud_scorer.metrics import Metrics
 from fraud_scorer.pipeline.context import Context
 from fraud_scorer.pipeline.envelope import ScoreAnswer, ScoreRequest
@@ -46,10 +46,18 @@ class NotRecorded(Problem):
         super().__init__(NOT_RECORDED, why, headers=RETRY_AFTER)
 
 
-class Records:
-    """The chain of this process."""
+class Recorder(Protocol):
+    """What appends entries to the records."""
 
-    def __init__(self, writer: Writer, metrics: Metrics, *, blocks: bool, waits: bool) -> None:
+    def record(self, entry: Answered | Shadowed, personal: Personal | None = None) -> Receipt:
+        """Append one, with what is personal of it. Raises SpoolFull."""
+        ...
+
+
+class Records:
+    """The records of this process: its chain, or what stands in for one."""
+
+    def __init__(self, writer: Recorder, metrics: Metrics, *, blocks: bool, waits: bool) -> None:
         """`blocks`: what cannot be recorded is not answered. `waits`: an answer waits for the
         disk."""
         self.blocks = blocks

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fraud_scorer.artifact.plan import Decision
-from fraud_scorer.decisions.claims import Claims
+from fraud_scorer.decisions.claims import Claim
 from fraud_scorer.decisions.decide import Decided, decide, decide_unavailable
 from fraud_scorer.decisions.lists import Lists, Rule
 from fraud_scorer.decisions.random_approvals import RandomApprovals
@@ -34,6 +34,22 @@ class Keeping(Protocol):
     def ask(self, request: ScoreRequest, mark: bytes, done: Callable[[Known], None]) -> None:
         """Call with what is kept of the transaction's entities; from then on it counts for
         others. `mark` is its fingerprint."""
+        ...
+
+
+class Claiming(Protocol):
+    """Who answers a transaction, so that it is answered once."""
+
+    def claim(self, transaction_id: str, fingerprint: bytes, done: Callable[[Claim], None]) -> None:
+        """Claim it for what `fingerprint` is of; `done` is told what became of that."""
+        ...
+
+    def settle(self, claim: Claim, answer: bytes) -> None:
+        """This is the answer, for whoever repeats the request."""
+        ...
+
+    def release(self, claim: Claim) -> None:
+        """There is no answer: anybody may ask anew."""
         ...
 
 
@@ -75,7 +91,7 @@ class Stages:
 
     kept: Keeping | None = None
     records: Records | None = None
-    claims: Claims | None = None
+    claims: Claiming | None = None
     rules: Rules | None = None
 
 

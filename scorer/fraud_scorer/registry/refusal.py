@@ -52,8 +52,8 @@ class KeptFeaturesMissing(Exception):
         name = next(one.name for one in model.manifest.features if one.source != "request")
         super().__init__(
             f"version {model.version} needs features that are kept of entities ({name}), and this"
-            " service keeps none: give `spec.redis` (on the command line --redis), or another"
-            " version, whose features all come in the request"
+            " service keeps none: give `spec.redis` (on the command line --redis, or for a laptop"
+            " --data FILE), or another version, whose features all come in the request"
         )
 
 

@@ -79,9 +79,12 @@ class Process:
 
 
 @contextmanager
-def serving(*arguments: str | Path) -> Iterator[Process]:
-    """`fraud-scorer serve` with these arguments, killed at the end if it still runs."""
-    ports = ("--listen=127.0.0.1:0", "--management=127.0.0.1:0")
+def serving(*arguments: str | Path, embedded: bool = False) -> Iterator[Process]:
+    """`fraud-scorer serve` with these arguments, killed at the end if it still runs. `embedded`:
+    with its default of features and records, where the arguments say nothing of them."""
+    ports = ["--listen=127.0.0.1:0", "--management=127.0.0.1:0"]
+    if not embedded and not any(str(one).startswith("--data=") for one in arguments):
+        ports.append("--data=none")
     environment = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
     with subprocess.Popen(
         [*COMMAND, "serve", *ports, *map(str, arguments)],

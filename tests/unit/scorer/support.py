@@ -82,10 +82,10 @@ def classifier(seed: int = 0) -> Any:
 
 
 @functools.cache
-def linear() -> Any:
-    """A fitted logistic regression over two numbers."""
+def linear(numbers: int = 2) -> Any:
+    """A fitted logistic regression over so many numbers."""
     random = np.random.default_rng(1)
-    rows = random.normal(size=(200, 2))
+    rows = random.normal(size=(200, numbers))
     return LogisticRegression().fit(rows, rows.sum(axis=1) > 1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from fraud_scorer.decisions.random_approvals import MOST_SHARE
 
 def parsed(*arguments: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
+    parser.add_argument("--plan")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--log-level", default="info")
     serve_records.add_arguments(parser)
@@ -48,7 +50,13 @@ RECORDS = ("--records=spool", "--postgres=secret")
             "--archive-retention: 'no/file' is not like 90d or 7y",
         ),
         ([*RECORDS, "--records-limit=16Mi", "--processes=2"], "too small"),
-        (["--subject=customer"], "--records"),
+        (["--subject=customer", "--data=none"], "--records"),
+        (["--subject=customer", "--plan=p"], "--records"),
+        (["--data=file", "--plan=p"], "--data is for a MODEL"),
+        (["--data=file", "--redis=r"], "--redis"),
+        (["--data=file", *RECORDS], "--postgres"),
+        (["--processes=2"], "--data none"),
+        (["--processes=2", "--data=file"], "--redis and --postgres"),
         (["--lists"], "--postgres"),
         (["--lists", "--postgres=s", "--lookup-connections=0"], "--lookup-connections"),
         (["--random-approvals-max=5"], "--random-approvals"),
@@ -93,3 +101,26 @@ def test_a_share_of_zero_draws_nothing() -> None:
 
 def test_the_operator_takes_no_share_that_pods_refuse() -> None:
     assert MOST_APPROVED == MOST_SHARE
+
+
+@pytest.mark.parametrize(
+    ("arguments", "file"),
+    [
+        ([], "fraud-scorer.sqlite"),
+        (["--data=of/mine"], "of/mine"),
+        (["--data=none"], None),
+        (["--data=none", "--processes=2"], None),
+        (["--plan=p"], None),
+        (["--plan=p", "--processes=2"], None),
+        (["--plan=p", "--data=none"], None),
+        (["--redis=r"], None),
+        (["--postgres=p"], None),
+        ([*RECORDS, "--data=none"], None),
+    ],
+)
+def test_only_a_model_without_stores_has_the_embedded_default(
+    arguments: list[str], file: str | None
+) -> None:
+    options = parsed(*arguments)
+    assert serve_records.contradiction(options) == ""
+    assert serve_records.embedded(options) == (None if file is None else Path(file))

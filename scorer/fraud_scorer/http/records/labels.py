@@ -7,22 +7,18 @@ request gets the same answer for a week.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-import msgspec
-
 from fraud_scorer.http.asgi import Handler, Request, Response
 from fraud_scorer.http.limits import Limits
-from fraud_scorer.http.records.access import RecordsAccess
 from fraud_scorer.http.records.bodies import Bodies, check
-from fraud_scorer.http.records.refreshing import Entity, Refreshing
-from fraud_scorer.ledger import idempotency, labels
-from fraud_scorer.ledger.database import Connection
+from fraud_scorer.http.records.ledger import Ledger
+from fraud_scorer.http.records.refreshing import Refreshing
+from fraud_scorer.ledger import labels
 from fraud_scorer.ledger.labels import Label, WrongLabel
-from fraud_scorer.problem import INVALID_QUERY, KEY_TAKEN, Problem
+from fraud_scorer.problem import INVALID_QUERY, Problem
 
 KEY_HEADER = b"idempotency-key"
 
@@ -33,7 +29,7 @@ Principal = Callable[[Request], str]
 
 
 def add_labels(
-    access: RecordsAccess, principal: Principal, limits: Limits, refreshing: Refreshing | None
+    ledger: Ledger, principal: Principal, limits: Limits, refreshing: Refreshing | None
 ) -> Handler:
     """The handler."""
 
@@ -41,16 +37,7 @@ def add_labels(
         by, key = principal(request), idempotency_key(request)
         body, sent = await _BODIES.read(request, limits)
         _check(sent)
-
-        def work(connection: Connection) -> tuple[bytes, list[Entity]]:
-            answer = once(connection, f"labels {by}", key, body, lambda: recorded(connection))
-            about = {one.transaction_id for one in sent} if refreshing else ()
-            return answer, labels.entities_of(connection, about)
-
-        def recorded(connection: Connection) -> bytes:
-            return msgspec.json.encode(labels.add(connection, sent, by=by))
-
-        answer, entities = await access.ask(work)
+        answer, entities = await ledger.add_labels(sent, by=by, key=key, body=body)
         if refreshing is not None:
             refreshing.want(entities)
         return Response(answer)
@@ -67,28 +54,6 @@ def idempotency_key(request: Request) -> str:
             "An Idempotency-Key has up to 255 visible ASCII characters, as a UUID has",
         )
     return key
-
-
-def once(
-    connection: Connection, scope: str, key: str, body: bytes, effect: Callable[[], bytes]
-) -> bytes:
-    """The answer of `effect`, which is had once for the key, in one transaction with it. Raises
-    Problem where the key was used for another request."""
-    with connection.transaction():
-        if key:
-            claim = idempotency.claim(connection, scope, key, hashlib.sha256(body).digest())
-            if claim.state == "other":
-                raise Problem(
-                    KEY_TAKEN,
-                    "This Idempotency-Key came with another body before: take a new key for a new"
-                    " request",
-                )
-            if claim.state == "same":
-                return (claim.answer or "").encode()
-        answer = effect()
-        if key:
-            idempotency.settle(connection, scope, key, answer.decode())
-    return answer
 
 
 def _check(sent: Sequence[Label]) -> None:

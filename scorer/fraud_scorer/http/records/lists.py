@@ -17,7 +17,8 @@ from fraud_scorer.http.asgi import Handler, Request, Response, json_response
 from fraud_scorer.http.limits import Limits
 from fraud_scorer.http.records.access import RecordsAccess
 from fraud_scorer.http.records.bodies import Bodies, check
-from fraud_scorer.http.records.labels import Principal, idempotency_key, once
+from fraud_scorer.http.records.labels import Principal, idempotency_key
+from fraud_scorer.http.records.postgres import once
 from fraud_scorer.http.records.queries import number, one_of, query
 from fraud_scorer.ledger import lists, lookups
 from fraud_scorer.ledger.database import Connection

@@ -9,6 +9,7 @@ from fraud_scorer.http.asgi import Request, Routes
 from fraud_scorer.http.limits import Limits
 from fraud_scorer.http.records.access import RecordsAccess
 from fraud_scorer.http.records.labels import add_labels
+from fraud_scorer.http.records.ledger import Ledger
 from fraud_scorer.http.records.lists import change_lists, show_lists
 from fraud_scorer.http.records.refreshing import Refreshing
 from fraud_scorer.http.records.transactions import OldRecords, show_transaction
@@ -20,7 +21,9 @@ from fraud_scorer.pipeline.context import Context
 class Records:
     """What the routes need, and what belongs to one event loop: `aclose` it at the end."""
 
-    access: RecordsAccess
+    ledger: Ledger
+    lists: RecordsAccess | None = None
+    """Where allow and deny lists are, which is in Postgres; it closes with the ledger."""
     old: OldRecords | None = None
     """Where there is an archive."""
     refreshing: Refreshing | None = None
@@ -36,7 +39,7 @@ class Records:
             await self.refreshing.aclose()
         if self.old is not None:
             self.old.close()
-        await self.access.aclose()
+        await self.ledger.aclose()
 
 
 def routes(
@@ -47,13 +50,15 @@ def routes(
     def principal(request: Request) -> str:
         return admit(request.headers).principal
 
-    access = records.access
-    return {
-        "/v1/labels": {"POST": add_labels(access, principal, limits, records.refreshing)},
-        "/v1/transactions/{id}": {"GET": show_transaction(access, principal, records.old)},
-        "/v1/lists": {
-            "GET": show_lists(access, principal),
-            "POST": change_lists(access, principal, limits, records.lists_changed),
-        },
-        "/v1/users/{id}/features": {"GET": show_user(access, principal, records.kept)},
+    ledger = records.ledger
+    found = {
+        "/v1/labels": {"POST": add_labels(ledger, principal, limits, records.refreshing)},
+        "/v1/transactions/{id}": {"GET": show_transaction(ledger, principal, records.old)},
+        "/v1/users/{id}/features": {"GET": show_user(ledger, principal, records.kept)},
     }
+    if records.lists is not None:
+        found["/v1/lists"] = {
+            "GET": show_lists(records.lists, principal),
+            "POST": change_lists(records.lists, principal, limits, records.lists_changed),
+        }
+    return found

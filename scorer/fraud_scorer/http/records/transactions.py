@@ -18,13 +18,11 @@ import msgspec
 
 from fraud_scorer.artifact.store import StoreError
 from fraud_scorer.http.asgi import Handler, Request, Response, json_response
-from fraud_scorer.http.records.access import RecordsAccess
 from fraud_scorer.http.records.labels import Principal
+from fraud_scorer.http.records.ledger import Ledger
 from fraud_scorer.http.records.queries import moment, number, query
-from fraud_scorer.ledger import lookups, old_records
+from fraud_scorer.ledger import old_records
 from fraud_scorer.ledger.archive import Archive, DamagedFile
-from fraud_scorer.ledger.database import Connection
-from fraud_scorer.ledger.lookups import Known
 from fraud_scorer.ledger.old_records import Found
 from fraud_scorer.ledger.seals import SealError, Verifier
 from fraud_scorer.problem import (
@@ -93,9 +91,7 @@ class OldRecords:
         return old_records.search(*self._there, transaction_id, around=around, within=within)
 
 
-def show_transaction(
-    access: RecordsAccess, principal: Principal, old: OldRecords | None
-) -> Handler:
+def show_transaction(ledger: Ledger, principal: Principal, old: OldRecords | None) -> Handler:
     """The handler."""
 
     async def show(request: Request) -> Response:
@@ -106,20 +102,12 @@ def show_transaction(
             raise Problem(INVALID_QUERY, "around: there is no archive here; ask without it")
         if around is None and "within_hours" in asked:
             raise Problem(INVALID_QUERY, "within_hours goes with around")
-        found: list[Found] = []
+        found = None
         if around is not None and old is not None:
             found = await old.search(wanted, around, asked.get("within_hours", 24))
-
-        def look(connection: Connection) -> Known:
-            known = lookups.transaction(connection, wanted, principal=by)
-            if around is None:
-                return known
-            archived = old_records.unlock(connection, found, wanted, principal=by)
-            return lookups.with_archived(known, archived)
-
-        known = await access.ask(look)
+        known = await ledger.transaction(wanted, by=by, archived=found)
         if not known.answers and not known.labels:
-            where = "in Postgres" if around is None else "in Postgres, and in the archive of then"
+            where = f"in {ledger.name}" + (", and in the archive of then" if around else "")
             more = "; what is older is found with around=TIME" if old and around is None else ""
             raise Problem(NOT_FOUND, f"Nothing is known of this transaction {where}{more}")
         return json_response(msgspec.to_builtins(known))

@@ -12,8 +12,8 @@ from msgspec import Meta, Struct
 
 from fraud_scorer.artifact.manifest import Value
 from fraud_scorer.http.asgi import Handler, Request, Response, json_response
-from fraud_scorer.http.records.access import RecordsAccess
 from fraud_scorer.http.records.labels import Principal
+from fraud_scorer.http.records.ledger import Ledger
 from fraud_scorer.http.records.queries import moment, number, query
 from fraud_scorer.ledger import lookups
 from fraud_scorer.ledger.lookups import Past, Place
@@ -55,19 +55,16 @@ class UserFeatures(Struct, frozen=True):
     ]
 
 
-def show_user(access: RecordsAccess, principal: Principal, kept: Kept | None) -> Handler:
+def show_user(ledger: Ledger, principal: Principal, kept: Kept | None) -> Handler:
     """The handler."""
 
     async def show(request: Request) -> Response:
         by, user = principal(request), request.parameters["id"]
         asked = query(request, _QUERY)
         limit = asked.get("limit", _LIMIT)
-        past = await access.ask(
-            lambda connection: lookups.history(
-                connection, user, principal=by, limit=limit,
-                before=asked.get("before"), after=asked.get("after"),
-            )
-        )  # fmt: skip
+        past = await ledger.history(
+            user, by=by, limit=limit, before=asked.get("before"), after=asked.get("after")
+        )
         more = _text(past[-1].place) if len(past) == limit else None
         return json_response(UserFeatures(user, await _now(user), tuple(past), more))
 
