@@ -102,6 +102,8 @@ class DataFile:
         self._waiting: list[_Written] = []
         self._due = False
         self._committing = 0
+        self.failure = ""
+        """Why the last commit failed; empty where it did not."""
 
     def write(self, statement: str, *values: Any, awaited: bool) -> asyncio.Future[None] | None:
         """Have it written; where it is awaited, the result comes once it is. Raises SpoolFull
@@ -143,6 +145,7 @@ class DataFile:
     def _sent(self, batch: list[_Written], sent: asyncio.Future[None]) -> None:
         self._committing -= 1
         error = sent.exception()
+        self.failure = "" if error is None else f"{self.path}: {error}"
         if error is not None:
             _log.error("the data file takes no records", extra={"error": str(error)})
         for one in batch:
@@ -150,7 +153,7 @@ class DataFile:
                 if error is None:
                     one.done.set_result(None)
                 else:
-                    one.done.set_exception(OSError(errno.EIO, str(error), str(self.path)))
+                    one.done.set_exception(OSError(self.failure))
         if not self._committing:
             self._send()
 

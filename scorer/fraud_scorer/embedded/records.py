@@ -24,6 +24,11 @@ class EmbeddedRecorder:
     def __init__(self, data: DataFile, subject: str) -> None:
         self._data, self._subject = data, subject
 
+    @property
+    def blocked(self) -> str:
+        """Why the file takes none at present; empty where it does."""
+        return self._data.failure
+
     def record(self, entry: Answered | Shadowed, personal: Personal | None = None) -> Receipt:
         """Have an answer written: it is once the receipt's wait is over. Raises SpoolFull."""
         if personal is None:

@@ -49,6 +49,11 @@ class NotRecorded(Problem):
 class Recorder(Protocol):
     """What appends entries to the records."""
 
+    @property
+    def blocked(self) -> str:
+        """Why it takes none at present; empty where it does."""
+        ...
+
     def record(self, entry: Answered | Shadowed, personal: Personal | None = None) -> Receipt:
         """Append one, with what is personal of it. Raises SpoolFull."""
         ...
