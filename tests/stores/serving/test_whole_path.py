@@ -395,7 +395,7 @@ def test_a_full_spool(
 def test_a_model_with_kept_features_needs_redis(version: Path, tmp_path: Path) -> None:
     log = tmp_path / "termination-log"
     done = command(
-        "serve", version, "--listen=127.0.0.1:0", "--management=127.0.0.1:0",
+        "serve", version, "--data=none", "--listen=127.0.0.1:0", "--management=127.0.0.1:0",
         f"--termination-log={log}",
     )  # fmt: skip
     assert done.returncode == 1

@@ -173,7 +173,7 @@ def test_a_verdict_that_cannot_be_written_is_a_verdict(tmp_path: Path) -> None:
 def test_a_folder_that_is_missing_is_named(folder: Path, tmp_path: Path) -> None:
     missing = tmp_path / "missing"
     ports = ("--listen=127.0.0.1:0", "--management=127.0.0.1:0")
-    done = command("serve", folder, *ports, f"--work-dir={missing}")
+    done = command("serve", folder, *ports, "--data=none", f"--work-dir={missing}")
     assert done.returncode == 1
     assert f"fraud-scorer: {missing}" in done.stderr
 
@@ -182,7 +182,9 @@ def test_two_services_do_not_share_an_address(folder: Path) -> None:
     with serving(folder, "--drain=0") as process:
         service = Service(process)
         where = f"{service.host}:{service.port}"
-        done = command("serve", folder, f"--listen={where}", "--management=127.0.0.1:0")
+        done = command(
+            "serve", folder, f"--listen={where}", "--management=127.0.0.1:0", "--data=none"
+        )
         assert done.returncode == 1
         assert f"cannot listen on {where}" in done.stderr
 

@@ -272,7 +272,12 @@ def test_a_taken_port_is_explained(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         where = f"127.0.0.1:{taken.getsockname()[1]}"
         log = tmp_path / "termination-log"
-        given = (f"--listen={where}", "--management=127.0.0.1:0", f"--termination-log={log}")
+        given = (
+            "--data=none",
+            f"--listen={where}",
+            "--management=127.0.0.1:0",
+            f"--termination-log={log}",
+        )
         done = command("serve", tmp_path / "v1", *given)
     assert done.returncode == 1
     assert f"cannot listen on {where}" in done.stderr
