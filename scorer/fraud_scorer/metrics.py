@@ -120,7 +120,8 @@ class Metrics:
         self._missed = MISSED.cells(slot)
         self._models: list[int] = []
         self._first: dict[tuple[Family, tuple[str, ...]], int] = {}
-        self._requests: dict[tuple[str, int], tuple[int, int]] = {}
+        self._requests: dict[tuple[str, int], tuple[int, int, int]] = {}
+        """By route and status: the count, the first of the latencies, and their sum."""
 
     def began(self) -> None:
         """A request on the API port is under way."""
@@ -137,16 +138,18 @@ class Metrics:
     def answered(self, route: str, status: int, seconds: float) -> None:
         """A request on the API port got its answer."""
         try:
-            requests, latency = self._requests[route, status]
+            requests, latency, total = self._requests[route, status]
         except KeyError:
-            requests, latency = self._requests[route, status] = (
+            latency = LATENCY.cells(self._slot, route)
+            requests, latency, total = self._requests[route, status] = (
                 REQUESTS.cells(self._slot, route, str(status)),
-                LATENCY.cells(self._slot, route),
+                latency,
+                latency + len(LATENCY_BUCKETS) + 1,
             )
         cells = self._cells
         cells[requests] += 1
         cells[latency + bisect_left(LATENCY_BUCKETS, seconds)] += 1
-        cells[latency + len(LATENCY_BUCKETS) + 1] += seconds
+        cells[total] += seconds
 
     def item_answered(self, status: int) -> None:
         """A transaction of a batch got its answer."""

@@ -314,7 +314,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._counted = False
             hot.ended()
             hot.arrived(context)
-        self._write(hot, context, body, self._began, time.monotonic())
+        self._write(hot, context, body, self._began, time.monotonic(), self.loop.time())
 
     def _answer_known(self, hot: HotRoute, data: bytes, body: bytes, fields: Headers) -> None:
         """Answer a request that needs no parsing, as its head has come before."""
@@ -324,13 +324,16 @@ class HttpProtocol(HttpToolsProtocol):
         except Problem:
             self._feed(data)
             return
-        now = time.monotonic()
-        self._write(hot, context, body, now, now)
+        now, turn = time.monotonic(), self.loop.time()
+        self._write(hot, context, body, now, now, turn)
         if self._owed is None:
-            self._deadline.move(self.loop.time() + self._limits.idle_seconds)
+            self._deadline.move(turn + self._limits.idle_seconds)
 
-    def _write(self, hot: HotRoute, context: Any, body: bytes, began: float, now: float) -> None:
-        last = hot.application.closing or self._expires <= self.loop.time()
+    def _write(
+        self, hot: HotRoute, context: Any, body: bytes, began: float, now: float, turn: float
+    ) -> None:
+        """`turn`: when the loop turned to this, by its own clock."""
+        last = hot.application.closing or self._expires <= turn
         transport, defaults = self.transport, self.server_state.default_headers
         answer = hot.answer(context, body, began, now, transport, defaults, last)
         if type(answer) is not bytes:

@@ -150,9 +150,10 @@ class Pipeline:
             or self._stages.claims is not None
             or (self._records is not None and self._records.waits)
         )
-        active = self._active
-        alone = active is not None and not (self._waits or self._records or self._trial)
-        self._fitting = fitting(active.model.inputs.sent) if active and alone else None
+        model = self._active.model if self._active is not None else None
+        others = self._waits or self._records is not None or self._trial is not None
+        alone = model is not None and model.layout is None and not others
+        self._fitting = fitting(model.inputs.sent) if model is not None and alone else None
 
     def _ask(self, context: Context, request: ScoreRequest, version: str = "") -> Asking:
         """Begin an answer that waits for something."""

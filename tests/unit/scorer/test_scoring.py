@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from fraud_scorer.artifact.features import Window
 from fraud_scorer.artifact.manifest import Feature, Value
 from fraud_scorer.engine import RowError
 from fraud_scorer.metrics import Metrics
@@ -15,6 +16,7 @@ from fraud_scorer.pipeline.envelope import ScoreAnswer
 from fraud_scorer.pipeline.pipeline import Pipeline
 from fraud_scorer.pipeline.score import reasons, score
 from fraud_scorer.problem import Problem
+from fraud_scorer.registry.inputs import Row
 from fraud_scorer.registry.loaded import LoadedModel
 from fraud_scorer.registry.registry import ModelRegistry
 from tests.unit.scorer.support import FakeModel, fake_loaded, given, manifest_of, transaction
@@ -110,3 +112,29 @@ def test_a_request_that_nobody_waits_for_is_not_scored() -> None:
         )
     assert caught.value.status == 503
     assert (b"retry-after", b"1") in caught.value.headers
+
+
+class Remembers(FakeModel):
+    """A model that knows which rows it was given."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+
+    def score_one(self, row: Row) -> float:
+        self.rows.append(row)
+        return 0.1
+
+
+def test_kept_features_without_a_store_have_their_defaults_however_often() -> None:
+    count = Window(entity="customer", aggregate="count", window="1d", bucket="1h", default=0.5)
+    features = (Feature(name="x", type="number"), Feature(name="seen", type="number", source=count))
+    fake = Remembers()
+    loaded = fake_loaded(fake, manifest_of(features, {"x": 0.0, "seen": 0.0}))
+    registry = ModelRegistry()
+    registry.install(loaded)
+    registry.activate(loaded.revision)
+    pipeline = Pipeline(registry, Metrics(), patience=60)
+    for _ in range(3):  # what was seen before may be read in another way
+        answered = given(pipeline, msgspec.json.encode(transaction({"x": 1.0})))
+        assert answered.degraded == ("features.defaults",)
+    assert fake.rows == [(1.0, 0.5)] * 3
