@@ -32,6 +32,7 @@ from fraud_operator.observe.observer import Observer
 from fraud_operator.observe.relist import Relist
 from fraud_operator.observe.secrets import Secrets
 from fraud_operator.observe.store import Key, ObjectStore
+from fraud_operator.plan.children import NAME_LABEL, VERIFICATION
 from fraud_operator.plan.types import OperatorDefaults
 from fraud_operator.runtime import health, metrics
 from fraud_operator.runtime import logging as logs
@@ -159,7 +160,7 @@ class _Process:
             self.queue.add(
                 key,
                 patient=kind == FRAUD_DETECTOR and event == "ADDED",
-                calm=kind == JOB and event == "MODIFIED",
+                calm=_is_heard_already(kind, event, obj),
             )
 
     async def prepare(self) -> None:
@@ -254,7 +255,7 @@ class _Process:
         identities = Identities(kube, secrets, exchanges=exchanges)
         tokens = Tokens(kube)
         stores = ModelStores(identities, executor, self.queue.add)
-        fleet = Fleet(self.queue.hurry, may_push=may_write)
+        fleet = Fleet(self.queue.hurry, met=self.queue.add, may_push=may_write)
         controller = Controller(
             kube=kube,
             store=self.store,
@@ -284,6 +285,12 @@ class _Process:
             await fleet.close()
             await stores.close()
             executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _is_heard_already(kind: Kind, event: str | None, obj: dict[str, Any]) -> bool:
+    """Whether that is a Job which is over, and whose pod has said all there is to say."""
+    purpose = (obj["metadata"].get("labels") or {}).get(NAME_LABEL)
+    return kind == JOB and event == "MODIFIED" and purpose == VERIFICATION
 
 
 def _say(key: Key, error: Exception, delay: float) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 from fraud_operator.apply import fields, replicas, secrets
 from fraud_operator.apply.contention import Contention
+from fraud_operator.apply.drift import Drift
 from fraud_operator.apply.ownership import Standing, ownership
 from fraud_operator.observe.store import Key, ObjectStore
 from fraud_operator.plan.types import ChildKey, ChildResult, Desired, Event, Manifested
@@ -36,7 +37,6 @@ _NEVER = "1"
 """A resourceVersion that no object has. Applied with it, an object is created, and one that exists
 is a conflict: so in one request it is made, or found to be there and left alone."""
 _PRECONDITIONS = {"uid": "uid", "resource_version": "resourceVersion"}
-_NAMED_FIELDS = 3
 _BEING_REPLACED = "BeingReplaced"
 _REMADE = (
     "somebody deleted {what}; made anew, with other values: what knew the old ones, such as a"
@@ -105,7 +105,7 @@ class Applier:
         self._made_secret = made_secret
         self._store = store
         self._contention = contention
-        self._never_owned: dict[str, frozenset[fields.Path]] = {}
+        self._drift = Drift()
         self._had: dict[Key, tuple[str, frozenset[ChildKey]]] = {}
         """Per detector, with its uid. In memory only: what is deleted while no operator runs comes
         back all the same, and nobody says that it was gone."""
@@ -147,6 +147,7 @@ class Applier:
     def forget(self, key: Key) -> None:
         """The detector is gone."""
         self._contention.forget(key)
+        self._drift.forget(key)
         _, had = self._had.pop(key, ("", frozenset()))
         self._secrets.forget(key.namespace, {name for _, name in had})
 
@@ -236,9 +237,10 @@ class Applier:
         """An existing child of ours: leave it, update it, or put back what somebody changed."""
         if desired.once:
             return result
-        drift = self._drift(live, manifest)
+        digest = manifest["metadata"]["annotations"][HASH_ANNOTATION]
+        drift = self._drift.of(run.key, live, manifest, digest)
         planned = (live["metadata"].get("annotations") or {}).get(HASH_ANNOTATION)
-        same_plan = planned == manifest["metadata"]["annotations"][HASH_ANNOTATION]
+        same_plan = planned == digest
         if same_plan and not drift:
             await self._hold_replicas(desired, live)
             return result
@@ -261,7 +263,7 @@ class Applier:
                 outcome="Contended",
                 reason="Contended",
                 message=(
-                    f"{rival.manager} keeps changing {_listed(drift)} of {result.kind}"
+                    f"{rival.manager} keeps changing {_described(drift)} of {result.kind}"
                     f" {result.name}, which the operator owns: set it in the FraudDetector, or stop"
                     f" {rival.manager}"
                 ),
@@ -272,15 +274,10 @@ class Applier:
         _reverted(
             run,
             result,
-            f"{', '.join(managers)} changed {_listed(drift)} of {result.kind} {result.name};"
+            f"{', '.join(managers)} changed {_described(drift)} of {result.kind} {result.name};"
             " put back: change the FraudDetector instead",
         )
         return replace(result, outcome="Applied")
-
-    def _drift(self, live: Manifested, manifest: Manifested) -> list[fields.Path]:
-        owned = fields.applied_by(live, FIELD_MANAGER) or {}
-        never = self._never_owned.get(live["metadata"]["uid"], frozenset())
-        return [path for path in fields.unowned(owned, manifest) if path not in never]
 
     async def _make(self, desired: Desired, manifest: Manifested) -> Manifested:
         """A new object. Raises Conflict where there is one."""
@@ -302,14 +299,7 @@ class Applier:
             {**manifest, "metadata": {**manifest["metadata"], **given}}, force=force
         )
         self._store.put(kind, made)
-        # Whatever the server never credits to us cannot tell us of a change; without this it would
-        # be put back for ever.
-        missing = fields.unowned(fields.applied_by(made, FIELD_MANAGER) or {}, manifest)
-        if missing:
-            log.warning("the API server does not track %s of %s", _listed(missing), kind)
-            self._never_owned[made["metadata"]["uid"]] = frozenset(missing)
-        else:
-            self._never_owned.pop(made["metadata"]["uid"], None)
+        self._drift.wrote(made, manifest)
         return made
 
     async def _hold_replicas(self, desired: Desired, live: Manifested) -> None:
@@ -403,12 +393,9 @@ def _managers(live: Mapping[str, Any], drift: Sequence[fields.Path]) -> list[str
     return list(found) or ["somebody"]  # a field that was removed has no owner
 
 
-def _listed(paths: Sequence[fields.Path]) -> str:
-    named = [fields.describe(path) for path in paths if path != _HASH_PATH] or [
-        fields.describe(path) for path in paths
-    ]
-    more = len(named) - _NAMED_FIELDS
-    return ", ".join(named[:_NAMED_FIELDS]) + (f" and {more} more" if more > 0 else "")
+def _described(drift: Sequence[fields.Path]) -> str:
+    """The hash is named only where nothing else is there to be named."""
+    return fields.listed([path for path in drift if path != _HASH_PATH] or drift)
 
 
 def _advice(error: ApiError) -> str:

@@ -9,10 +9,11 @@ changes a field takes it over.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 Fields = Mapping[str, Any]
+_MOST_LISTED = 3
 Path = tuple[str, ...]
 """Keys as managedFields write them, without the leading `f:`; entries of lists as `k:{…}`."""
 
@@ -65,6 +66,12 @@ def describe(path: Path) -> str:
         else:
             text += f".{step}" if text else step
     return text
+
+
+def listed(paths: Sequence[Path]) -> str:
+    """The first of the paths for people, and how many more there are."""
+    named, more = [describe(path) for path in paths[:_MOST_LISTED]], len(paths) - _MOST_LISTED
+    return ", ".join(named) + (f" and {more} more" if more > 0 else "")
 
 
 def _unowned(fields: Fields, manifest: Any, at: Path) -> Iterator[Path]:

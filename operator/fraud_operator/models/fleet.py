@@ -106,7 +106,9 @@ class Fleet:
     """The scorer pods of all detectors.
 
     `changed` is told the key of which something is to be decided anew: at once, and of counts
-    alone only now and then. `may_push` is called before every push and raises WritesForbidden to
+    alone only now and then. `met` is told instead where a pod does as it was told the first time
+    that it is heard: what follows from that follows no sooner than its Deployment counts it.
+    `may_push` is called before every push and raises WritesForbidden to
     prevent it.
     """
 
@@ -114,6 +116,7 @@ class Fleet:
         self,
         changed: Callable[[Key], None],
         *,
+        met: Callable[[Key], None] | None = None,
         may_push: Callable[[], None] = lambda: None,
         port: int = MANAGEMENT_PORT,
         pauses: Pauses | None = None,
@@ -121,6 +124,7 @@ class Fleet:
         rng: Random | None = None,
     ) -> None:
         self._changed = changed
+        self._met = met or changed
         self._may_push = may_push
         self._port = port
         self._pauses = pauses or Pauses()
@@ -254,7 +258,9 @@ class Fleet:
         return False
 
     def _tell(self, key: Key, followed: _Followed, before: Report | None, now: Report) -> None:
-        if before is None or _but_counts(before) != _but_counts(now):
+        if before is None and _is_settled(now):
+            self._met(key)
+        elif before is None or _but_counts(before) != _but_counts(now):
             self._changed(key)
         elif before != now and self._clock() - followed.counted_at >= self._pauses.trial:
             followed.counted_at = self._clock()
@@ -382,6 +388,13 @@ def _stop(pod: _Pod) -> None:
 
 def _confirmed(report: Report | None, plan: ModelPlan) -> bool:
     return report is not None and report.serial >= plan.serial
+
+
+def _is_settled(report: Report) -> bool:
+    """Whether it answers with all that it is to hold."""
+    return (
+        report.ready and not report.fallback and all(one.state == "Proven" for one in report.held)
+    )
 
 
 def _but_counts(report: Report) -> tuple[Any, ...]:

@@ -6,8 +6,8 @@ anybody misses it; one that was worked on lately rests for the debounce first. L
 extend neither, so a key that changes all the time is not starved. The earliest of several due times
 wins. What must not wait at all (`hurry`) is due now, or the moment that the work under way ends.
 
-What only tells how far something is (`calm`) is due within a second, so that it is looked at
-together with what comes of it.
+What is only the end of something heard of already (`calm`) is due within seconds, so that it is
+looked at together with what comes of it.
 
 What is new can wait for what is under way: `add` with `patient` puts a key behind all others that
 become due within five minutes, so that a thousand new detectors are finished one after the other
@@ -35,7 +35,7 @@ _Heap = list[tuple[float, int, Key]]
 DEBOUNCE = 0.3
 SETTLE = 0.02
 """What belongs together arrives together: children that are deleted or applied by one command."""
-CALM = 1.0
+CALM = 5.0
 PATIENCE = 300.0
 FIRST_BACKOFF = 1.0
 LONGEST_BACKOFF = 300.0

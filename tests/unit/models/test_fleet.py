@@ -53,11 +53,14 @@ class Bed:
         self.listening = listening
         self.pods: dict[int, StandIn] = {}
         self.told = 0
+        self.met = 0
+        """How often of that it was told that a pod does as it should."""
         self.forbidden = False
         self.passed = 0.0
         """Seconds that the test let pass."""
         self.fleet = Fleet(
             self._changed,
+            met=self._met,
             may_push=self._may_push,
             port=0,
             pauses=QUICK,
@@ -73,6 +76,10 @@ class Bed:
     def _changed(self, key: Key) -> None:
         assert key == KEY
         self.told += 1
+
+    def _met(self, key: Key) -> None:
+        self._changed(key)
+        self.met += 1
 
     def _may_push(self) -> None:
         if self.forbidden:
@@ -137,6 +144,21 @@ async def test_a_plan_reaches_every_pod_and_then_nobody_is_asked(bed: Bed) -> No
     await bed.idle()
     assert bed.asked() == ["PUT 1"] * 3, "a look that finds nothing new asks nobody"
     assert bed.told == told
+
+
+async def test_a_pod_that_is_heard_first_is_urgent_only_where_it_does_not_as_it_is_told(
+    bed: Bed,
+) -> None:
+    await three(bed)
+    bed.pods[3].refused = {"v1": "GoldenMismatch"}
+    bed.fleet.follow(KEY, plan(1, "v1"), TOKEN)
+    await bed.until(lambda: bed.told == 3)
+    await bed.idle()
+    assert bed.met == 2
+    bed.pods[3].refused = {}
+    bed.fleet.follow(KEY, plan(2, "v2"), TOKEN)
+    await bed.until(lambda: bed.told == 6)
+    assert bed.met == 2, "what changes at a pod that is known is urgent"
 
 
 async def test_a_new_plan_is_pushed_to_settled_pods(bed: Bed) -> None:
