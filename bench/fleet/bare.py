@@ -40,6 +40,11 @@ class Limit:
         """Children."""
         return self.children / self.applied_seconds
 
+    @property
+    def ready_per_second(self) -> float:
+        """Detectors with an available Deployment: no operator has more Ready on this machine."""
+        return self.detectors / self.ready_seconds
+
 
 async def measure(
     bed: Bed,

@@ -73,6 +73,11 @@ class Creation:
         return sum(self.requests.values()) / self.detectors
 
     @property
+    def requests_an_object(self) -> float:
+        """The same for each object created: the detectors and their children."""
+        return sum(self.requests.values()) / (self.detectors + self.children)
+
+    @property
     def writes_a_detector(self) -> float:
         """Applies, status writes and Events."""
         reads = ("get ", "list ", "watch ")

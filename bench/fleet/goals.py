@@ -18,14 +18,14 @@ MOST_MEGABYTES = 250.0
 ORIENTATION = {
     "KubeRay 1.7": {
         "ready": "1,000 clusters in 65 s (15 a second)",
-        "requests an object": "8",
+        "requests a custom resource": "8",
         "memory": "158 MB",
         "writes on restart": "0",
         "deleted child back": "under 0.1 s",
     },
     "KServe 0.20 (raw mode)": {
         "ready": "children applied at 17 a second, Ready at 4 a second",
-        "requests an object": "57",
+        "requests a custom resource": "57",
         "memory": "117 MB at 300",
         "writes on restart": "not measured",
         "deleted child back": "not measured",
@@ -122,16 +122,21 @@ def _steady(results: Results) -> Iterator[Goal]:
 
 
 def _others(results: Results) -> Iterator[Goal]:
-    """Better than the best of the others. They made fewer children an object than we do."""
+    """Better than the best of the others. They made fewer children an object than we do: what the
+    bare script had Ready is the limit of this machine, and their requests are for one custom
+    resource, as ours a detector are."""
     for count, creation in results.creations.items():
+        limit = results.limits[count]
         yield Goal(
             f"{count}: more than KubeRay's {_KUBERAY_READY_PER_SECOND:.0f} Ready a second",
-            f"{creation.ready_per_second:.1f}",
+            f"{creation.ready_per_second:.1f} (the bare script, our limit here:"
+            f" {limit.ready_per_second:.1f})",
             creation.ready_per_second > _KUBERAY_READY_PER_SECOND,
         )
         yield Goal(
-            f"{count}: fewer than KubeRay's {_KUBERAY_REQUESTS:.0f} requests an object",
-            f"{creation.requests_a_detector:.2f}",
+            f"{count}: fewer requests a detector than KubeRay's {_KUBERAY_REQUESTS:.0f} a cluster",
+            f"{creation.requests_a_detector:.2f} ({creation.requests_an_object:.2f} an object"
+            " created)",
             creation.requests_a_detector < _KUBERAY_REQUESTS,
         )
     if results.losses is not None:

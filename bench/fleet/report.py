@@ -83,6 +83,7 @@ def _creations(results: Results) -> Iterable[Row]:
         (f"{one.ready_seconds / limit.ready_seconds:.2f}" for one, limit in pairs),
     )
     yield _row("Ready a second", (f"{one.ready_per_second:.1f}" for one in creations))
+    yield _row("… bare script, the limit", (f"{one.ready_per_second:.1f}" for one in limits))
     yield _row("detectors created after, s", (f"{one.created_seconds:.1f}" for one in creations))
     yield _row("children", (f"{one.children:,}" for one in creations))
     yield _row("reconciles a second", (f"{one.reconciles_per_second:.0f}" for one in creations))
@@ -90,6 +91,10 @@ def _creations(results: Results) -> Iterable[Row]:
         "reconciles a detector", (f"{one.reconciles / one.detectors:.1f}" for one in creations)
     )
     yield _row("requests a detector", (f"{one.requests_a_detector:.2f}" for one in creations))
+    yield _row(
+        "… an object created (a detector, a child)",
+        (f"{one.requests_an_object:.2f}" for one in creations),
+    )
     yield _row("writes a detector", (f"{one.writes_a_detector:.2f}" for one in creations))
     for what in _verbs(creations):
         shares = (f"{one.requests.get(what, 0) / one.detectors:.2f}" for one in creations)
@@ -168,10 +173,14 @@ def _ours(results: Results, row: str) -> str:
     creation = results.creations[at]
     if row == "ready":
         return (
-            f"{at:,} in {creation.ready_seconds:.0f} s ({creation.ready_per_second:.0f} a second)"
+            f"{at:,} in {creation.ready_seconds:.0f} s ({creation.ready_per_second:.0f} a second;"
+            f" bare script: {results.limits[at].ready_per_second:.0f})"
         )
-    if row == "requests an object":
-        return f"{creation.requests_a_detector:.1f}"
+    if row == "requests a custom resource":
+        return (
+            f"{creation.requests_a_detector:.1f} a detector,"
+            f" {creation.requests_an_object:.2f} an object created"
+        )
     if row == "memory":
         return f"{creation.peak_megabytes:.0f} MB at {at:,}"
     if row == "writes on restart" and results.restart is not None:
