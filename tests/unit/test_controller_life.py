@@ -444,6 +444,27 @@ async def test_a_verification_that_has_ended_is_left_to_the_cluster_to_remove(
     assert world.kube.writes == [], "nobody misses them"
 
 
+async def test_a_verdict_by_rules_of_before_is_not_heard_again(world: World) -> None:
+    """Its Job is still there when its version is released, and judged by others."""
+    world.refused = {"v2": "InputsChanged"}
+    world.publish(version("v2", day=2), version("v1"))
+    await world.settle()
+    assert [one["version"] for one in world.status["model"]["quarantined"]] == ["v2"]
+    world.refused = {}
+    spec = world.read(kinds.FRAUD_DETECTOR, NAME)["spec"]["model"]
+    world.change(model={**spec, "verification": {"allowInputChanges": True}})
+    await world.settle()
+    text = json.dumps({"id": "1", "action": "release", "version": "v2", "by": "a", "reason": "b"})
+
+    def ask(obj: dict[str, Any]) -> None:
+        obj["metadata"]["annotations"] = {"fraudops.io/request": text}
+
+    world.edit(kinds.FRAUD_DETECTOR, NAME, ask, by="kubectl-fraud")
+    await world.settle()
+    assert world.status["model"]["activeVersion"] == "v2"
+    assert "quarantined" not in world.status["model"]
+
+
 async def test_a_verification_that_is_not_wanted_any_more_goes(world: World) -> None:
     world.never_ends = {"v2"}
     world.publish(version("v2", day=2), version("v1"))

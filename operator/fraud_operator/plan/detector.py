@@ -25,6 +25,7 @@ from fraud_operator.plan.release import history
 from fraud_operator.plan.release.decide import decide
 from fraud_operator.plan.release.decision import Decision
 from fraud_operator.plan.release.record import Record
+from fraud_operator.plan.release.verifications import is_heard
 from fraud_operator.plan.service import service
 from fraud_operator.plan.service_account import service_account
 from fraud_operator.plan.siblings import siblings
@@ -168,7 +169,7 @@ class _Parts:
         if self.model.verify is not None:
             yield ("Job", verification_name(detector, self.model.verify))
         for one in self.inputs.observed.verifications:
-            if one.ended:
+            if one.ended and is_heard(self.model.record, one):
                 yield ("Job", verification_name(detector, one))
         yield from self.stores.kept()
         if not self.inputs.store.listed or self.inputs.store.reason:

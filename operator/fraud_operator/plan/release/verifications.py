@@ -88,6 +88,8 @@ def hear(
         attempt = attempt_of(heard.record, one.key)
         if one.state == "Running" or (attempt and _is_old(one, attempt)):
             continue
+        if one.key != key_of(one.source, rules):
+            continue  # by rules that were others then: it is judged anew, by those of today
         if any(proof.key == one.key for proof in heard.record.proofs):
             continue
         published = _published(store, one)
@@ -106,6 +108,12 @@ def hear(
 def attempt_of(record: Record, key: str) -> Attempt | None:
     """How far the verification with that key is."""
     return next((one for one in record.attempts if one.key == key), None)
+
+
+def is_heard(record: Record, one: Verification) -> bool:
+    """Whether the record would know it again."""
+    attempt = attempt_of(record, one.key)
+    return attempt is not None and _is_old(one, attempt)
 
 
 def again(record: Record, keys: Iterable[str] | None = None) -> Record:
