@@ -112,6 +112,10 @@ class OnlineFeatures:
         def answered(read_at: int, totals: Sequence[Any], known: bool, why: str) -> None:
             if known:
                 done(self._known(transaction, entities, totals, read_at))
+            elif why and not self._worth_reading:
+                self.redis.tell_later(ask, accepted)
+                nothing = [None] * len(entities)
+                done(self._answer(transaction, entities, nothing, 0, (WITHOUT_REDIS,)))
             elif why or Missing in map(type, totals):
                 asking = _Asking(self, transaction, ask, done)
                 task = asyncio.get_running_loop().create_task(
@@ -122,12 +126,20 @@ class OnlineFeatures:
             else:
                 done(self._answer(transaction, entities, totals, read_at, ()))
 
+        accepted = self._clock()
         strict = self.rebuilder is not None and self.rebuilder.breaker.closed
         ask = Ask(
             self.redis.transaction_key(transaction.id), transaction.time, entities,
             How.STRICT if strict else How.LENIENT, answered, transaction.mark,
         )  # fmt: skip
         self.redis.ask(ask)
+
+    @property
+    def _worth_reading(self) -> bool:
+        """Whether Postgres is asked in place of Redis: where Redis is away, not where it is late
+        once (who is busy is not helped by more work), and only so many at once."""
+        rebuilder = self.rebuilder
+        return not self._breaker.closed and rebuilder is not None and rebuilder.has_room
 
     async def refresh(self, named: Iterable[tuple[str, str]]) -> None:
         """Labels or attributes of these entities (kind and id) were recorded: take them over.

@@ -55,6 +55,11 @@ class Rebuilder:
         self.reads = 0
         """How often the store was asked for a history."""
 
+    @property
+    def has_room(self) -> bool:
+        """Whether one more history may be read now."""
+        return self.breaker.closed and len(self._flights) < self._settings.rebuilds
+
     def start(self) -> None:
         """Look for the store."""
         self.breaker.start()

@@ -8,6 +8,7 @@ failed; after a few of these nobody waits any more until Redis answers again.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -65,12 +66,10 @@ class RedisClient:
         if self._connection is None or not self.breaker.closed:
             failed("Redis is away")
             return
-        loop = asyncio.get_running_loop()
-        call = _Call(self, script, keys, arguments, answered, failed, loop.time() + self._deadline)
+        call = _Call(self, script, keys, arguments, answered, failed)
+        if not self._under_way or self._under_way[-1].due < math.inf:
+            asyncio.get_running_loop().call_soon(self._sent)
         self._under_way.append(call)
-        if not self._watching:
-            self._watching = True
-            loop.call_at(call.due, self._watch)
         self._connection.ask(script.call(keys, arguments), call.replied)
 
     async def run(
@@ -106,6 +105,23 @@ class RedisClient:
         call.ended = True
         self._under_way.remove(call)  # mostly the first
 
+    def _sent(self) -> None:
+        """All that was asked is on its way by now. The turn in which it was may have taken long,
+        before or after that: this is no time that Redis had."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + self._deadline
+        for one in reversed(self._under_way):
+            if one.due < math.inf:
+                break
+            one.due = due
+        self._watch_on()
+
+    def _watch_on(self) -> None:
+        """See to it that the first that is under way is not waited for too long."""
+        if not self._watching and self._under_way and self._under_way[0].due < math.inf:
+            self._watching = True
+            asyncio.get_running_loop().call_at(self._under_way[0].due, self._watch)
+
     def _watch(self) -> None:
         """Somebody is late, it seems. But a loop that was held up finds its timers before its
         sockets, so what has come is read first."""
@@ -120,10 +136,8 @@ class RedisClient:
             self.breaker.failed("no answer in time")
             if not self.breaker.closed:
                 self._give_up()
-        self._watching = bool(self._under_way)
-        if self._watching:
-            loop = asyncio.get_running_loop()
-            loop.call_at(self._under_way[0].due, self._watch)
+        self._watching = False
+        self._watch_on()
         for one in late:
             one.failed("Redis did not answer in time")
 
@@ -165,7 +179,8 @@ class _Call:
     arguments: Sequence[bytes]
     answered: Callable[[Reply], None]
     failed: Callable[[str], None]
-    due: float
+    due: float = math.inf
+    """Unknown until it was sent."""
     ended: bool = False
 
     def replied(self, reply: Reply | RedisError) -> None:

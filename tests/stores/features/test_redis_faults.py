@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,6 +10,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from fraud_scorer.breaker import AFTER
 from fraud_scorer.features import redis as redis_module
 from fraud_scorer.features.events import Transaction
 from fraud_scorer.features.layout import layout
@@ -87,9 +89,32 @@ async def test_hung_and_awake_again(own_redis: RedisServer) -> None:
     offline = list(replay([*before, *without, *after], LAYOUT))
     assert spared, "after three failures nobody waits for it any more"
     assert opened == 1
-    assert all(one.degraded == (WITHOUT_REDIS,) for one in degraded)
-    assert [one.values for one in degraded] == offline[50:70]
+    late, away = degraded[: AFTER - 1], degraded[AFTER - 1 :]
+    assert all(one.degraded == (WITHOUT_REDIS, WITH_DEFAULTS) for one in late)
+    assert all(one.degraded == (WITHOUT_REDIS,) for one in away)
+    assert [one.values for one in away] == offline[50 + len(late) : 70]
     assert [one.values for one in restored] == offline[70:], "each counted, and once"
+
+
+async def test_a_redis_that_is_late_once_sends_nobody_to_postgres(own_redis: RedisServer) -> None:
+    """It is late where all are busy, and reading histories would keep them busier."""
+    before = transactions(10)
+    some = [
+        Transaction(f"late-{n}", before[-1].time, {"customer": f"new-{n}"}, 1, "EUR")
+        for n in range(40)
+    ]
+    async with serving(LAYOUT, own_redis.address, redis_deadline=QUICK, now=START) as server:
+        await server.replay(before)
+        reads = server.memory.reads
+        own_redis.freeze()
+        late = await asyncio.gather(*map(server.online.ask, some))
+        still_asked, more_reads = server.redis.usable, server.memory.reads - reads
+        own_redis.resume()
+        await caught_up(server)
+
+    assert still_asked, "late once"
+    assert more_reads == 0
+    assert all(one.degraded == (WITHOUT_REDIS, WITH_DEFAULTS) for one in late)
 
 
 async def test_more_missed_than_is_kept(
