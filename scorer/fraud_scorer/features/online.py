@@ -12,8 +12,9 @@ from __future__ import annotations
 import asyncio
 import time as clocks
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from fraud_scorer.artifact.manifest import Value
 from fraud_scorer.features import state
@@ -35,8 +36,7 @@ WITH_DEFAULTS = "features.defaults"
 """Some features have the population's values, as the entity's own are not known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """The declared features of a transaction, of what was before it."""
 
     values: Mapping[str, Value]
@@ -192,12 +192,13 @@ class OnlineFeatures:
         read_at: int,
     ) -> Answer:  # fmt: skip
         """Where nothing is missing."""
-        by_kind: list[Totals | None] = [None] * len(self.layout.kinds)
-        for entity, its in zip(entities, totals, strict=True):
-            by_kind[entity.kind] = its
+        by_kind: Sequence[Totals | None] = totals
+        if len(totals) < len(self.layout.kinds):
+            found = {one.kind: its for one, its in zip(entities, totals, strict=True)}
+            by_kind = [found.get(kind) for kind in range(len(self.layout.kinds))]
+        age = self._clock() - read_at
         return Answer(
-            self._values.of(by_kind, transaction.time),
-            float(max(self._clock() - read_at, 0) // 1000),
+            self._values.of(by_kind, transaction.time), float(age // 1000) if age > 0 else 0.0
         )
 
     def _why_unknown(self, degraded: Sequence[str]) -> Sequence[str]:

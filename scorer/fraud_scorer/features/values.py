@@ -101,26 +101,35 @@ def _before(source: Window, at: int) -> _Finish:
 def _with_own(source: Window, at: int, own: int) -> _Finish:
     """Of a window that ends with it: that bucket's totals belong to it."""
     default = source.default
-    if source.aggregate == "count":
-        return lambda totals, time: (
-            default if totals[at] == UNKNOWN else float(totals[at] + totals[own])
-        )
-    if source.aggregate == "sum":
-        return lambda totals, time: (
-            default if totals[at] == UNKNOWN else float(min(totals[at + 1] + totals[own + 1], MOST))
-        )
+
+    def count(totals: Totals, time: int) -> Value:
+        before = totals[at]
+        return default if before == UNKNOWN else float(before + totals[own])
+
+    def amount(totals: Totals, time: int) -> Value:
+        if totals[at] == UNKNOWN:
+            return default
+        found = totals[at + 1] + totals[own + 1]
+        return float(found if found < MOST else MOST)
 
     def mean(totals: Totals, time: int) -> Value:
-        count = totals[at] + totals[own] if totals[at] != UNKNOWN else 0
-        return min(totals[at + 1] + totals[own + 1], MOST) / count if count else default
+        before = totals[at]
+        if before == UNKNOWN or not (number := before + totals[own]):
+            return default
+        found = totals[at + 1] + totals[own + 1]
+        return (found if found < MOST else MOST) / number
 
     def highest(totals: Totals, time: int) -> Value:
-        some = totals[at] != UNKNOWN and totals[at] + totals[own]
-        return float(max(totals[at + 2], totals[own + 2])) if some else default
+        before = totals[at]
+        if before == UNKNOWN or not before + totals[own]:
+            return default
+        return float(max(totals[at + 2], totals[own + 2]))
 
     def since(totals: Totals, time: int) -> Value:
-        some = totals[at] != UNKNOWN and totals[at] + totals[own]
-        latest = max(totals[at + 3], totals[own + 3])
-        return max(time - latest, 0) / 1_000_000 if some else default
+        before = totals[at]
+        if before == UNKNOWN or not before + totals[own]:
+            return default
+        return max(time - max(totals[at + 3], totals[own + 3]), 0) / 1_000_000
 
-    return {"mean": mean, "max": highest, "sinceLast": since}[source.aggregate]
+    finishes = {"count": count, "sum": amount, "mean": mean, "max": highest, "sinceLast": since}
+    return finishes[source.aggregate]

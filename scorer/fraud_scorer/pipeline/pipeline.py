@@ -25,6 +25,7 @@ from fraud_scorer.pipeline.asking import Asking
 from fraud_scorer.pipeline.context import Context
 from fraud_scorer.pipeline.envelope import ScoreAnswer, ScoreRequest, Timing
 from fraud_scorer.pipeline.features import Known, features
+from fraud_scorer.pipeline.horizon import Horizon
 from fraud_scorer.pipeline.ids import new_id
 from fraud_scorer.pipeline.parse import Fitting, fitting, parse
 from fraud_scorer.pipeline.parts import Parts, Scorer, Trial, parts
@@ -71,6 +72,7 @@ class Pipeline:
         self._active: Scorer | None = None
         self._trial: Trial | None = None
         self._parts = Parts()
+        self._horizon = Horizon()
         self._needs_kept = False
         self._waits = False
         """Whether answers are pending at first."""
@@ -92,8 +94,10 @@ class Pipeline:
         """The answer to one transaction, as JSON. Raises Problem."""
         if self._fitting is not None and (fitted := self._fitting(body)) is not None:
             request, row = fitted
+            self._horizon.check(request.event_time)
             return _encode(self._answer(self._active, context, request, _NOTHING, row=row))
         request = parse(body)
+        self._horizon.check(request.event_time)
         if self._waits:
             asking = self._ask(context, request)
             return asking.now() if asking.resolved else asking
@@ -109,6 +113,7 @@ class Pipeline:
 
         Whoever asks for a version gets that one or none, and takes part in no trial.
         """
+        self._horizon.check(request.event_time)
         if self._waits:
             return self._ask(context, request, version)
         return self._scored(context, request, _NOTHING, version)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from fraud_scorer.breaker import AFTER
 from fraud_scorer.features.events import Transaction
 from fraud_scorer.features.layout import layout
 from fraud_scorer.features.offline import replay
@@ -113,7 +114,9 @@ async def test_with_both_gone_there_is_an_answer(
     answers = [(await serving.answer(transaction(number)))[0] for number in range(6)]
     own_redis.resume()
 
-    assert all(one.degraded == (WITHOUT_REDIS, WITHOUT_POSTGRES, WITH_DEFAULTS) for one in answers)
+    late, away = answers[: AFTER - 1], answers[AFTER - 1 :]
+    assert all(one.degraded == (WITHOUT_REDIS, WITH_DEFAULTS) for one in late), "Redis may be busy"
+    assert all(one.degraded == (WITHOUT_REDIS, WITHOUT_POSTGRES, WITH_DEFAULTS) for one in away)
     assert all(one.values["limit"] == -1.0 for one in answers)
     assert all(one.values["sum_5m"] is None for one in answers)
 

@@ -215,6 +215,7 @@ async def test_wrong_tensors(shared: Running, inputs: object, pointers: list[str
         ({"parameters": {"currency": "euro"}}, "#/parameters/currency"),
         ({"parameters": {"amount_minor": -1}}, "#/parameters/amount_minor"),
         ({"parameters": {"event_time": "yesterday"}}, "#/parameters/event_time"),
+        ({"parameters": {"event_time": "2999-01-01T00:00:00Z"}}, "#/parameters/event_time"),
         ({"parameters": {"entities.customer": ""}}, "#/parameters/entities.customer"),
         ({"parameters": {"entities.Customer": "c"}}, "#/parameters/entities.Customer"),
         ({"parameters": {"entities.customer": 5}}, "#/parameters/entities.customer"),

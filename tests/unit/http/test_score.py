@@ -85,6 +85,7 @@ async def test_a_switch_of_models_is_seen_by_the_next_request() -> None:
         (transaction(GOLDEN[0] | {"extra": 1}), 422, "#/features/extra"),
         (transaction(GOLDEN[0] | {"channel": 1}), 422, "#/features/channel"),
         (transaction(currency="euro"), 422, "#/currency"),
+        (transaction(event_time="2999-01-01T00:00:00Z"), 422, "#/event_time"),
     ],
 )
 async def test_a_wrong_request_is_told_what_is_wrong(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fraud_scorer.http.turns import SLICE_SECONDS, Turns
+from fraud_scorer.http.turns import MOST_STEPS, SLICE_SECONDS, Turns
 
 
 def turns(step: float) -> Turns:
@@ -23,6 +23,12 @@ async def parts_of(of: Turns, work: Iterator[int]) -> list[list[int]]:
 
 async def test_slices_end_when_their_time_is_over() -> None:
     assert await parts_of(turns(0.25), iter(range(10))) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+async def test_slices_end_when_stores_are_asked_for_enough() -> None:
+    parts = await parts_of(turns(0.0), iter(range(2 * MOST_STEPS + 1)))
+
+    assert [len(part) for part in parts] == [MOST_STEPS, MOST_STEPS, 1]
 
 
 async def test_work_that_takes_longer_than_a_slice_still_goes_on() -> None:

@@ -59,6 +59,7 @@ def relocated(problem: Problem, row: int, columns: Mapping[str, Column]) -> Prob
         field_error(["features", name], "").pointer: column.path(row)
         for name, column in columns.items()
     }
+    places[field_error(["event_time"], "").pointer] = ["parameters", "event_time"]
     errors = [
         field_error(places[error.pointer], error.detail) if error.pointer in places else error
         for error in problem.document.errors
