@@ -103,33 +103,37 @@ def _with_own(source: Window, at: int, own: int) -> _Finish:
     default = source.default
 
     def count(totals: Totals, time: int) -> Value:
-        before = totals[at]
+        before: float = totals[at]
         return default if before == UNKNOWN else float(before + totals[own])
 
     def amount(totals: Totals, time: int) -> Value:
         if totals[at] == UNKNOWN:
             return default
-        found = totals[at + 1] + totals[own + 1]
+        found: float = totals[at + 1] + totals[own + 1]
         return float(found if found < MOST else MOST)
 
     def mean(totals: Totals, time: int) -> Value:
-        before = totals[at]
-        if before == UNKNOWN or not (number := before + totals[own]):
+        number: float = totals[at]
+        if number == UNKNOWN:
             return default
-        found = totals[at + 1] + totals[own + 1]
+        number += totals[own]
+        if not number:
+            return default
+        found: float = totals[at + 1] + totals[own + 1]
         return (found if found < MOST else MOST) / number
 
     def highest(totals: Totals, time: int) -> Value:
-        before = totals[at]
+        before: float = totals[at]
         if before == UNKNOWN or not before + totals[own]:
             return default
         return float(max(totals[at + 2], totals[own + 2]))
 
     def since(totals: Totals, time: int) -> Value:
-        before = totals[at]
+        before: float = totals[at]
         if before == UNKNOWN or not before + totals[own]:
             return default
-        return max(time - max(totals[at + 3], totals[own + 3]), 0) / 1_000_000
+        latest: float = max(totals[at + 3], totals[own + 3])
+        return max(time - latest, 0) / 1_000_000
 
     finishes = {"count": count, "sum": amount, "mean": mean, "max": highest, "sinceLast": since}
     return finishes[source.aggregate]
