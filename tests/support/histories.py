@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,6 +55,30 @@ EVERYTHING = (
     ),
 )
 """Each aggregate, shared and separate tables, delays, currencies, labels and look-ups."""
+
+
+def some_days(seed: int, count: int = 400) -> list[Event]:
+    """Transactions in the order of their times, with labels and look-ups between them."""
+    draw = random.Random(seed)
+    time, events = 0, list[Event]()
+    for index in range(count):
+        time += int(draw.expovariate(1 / (20 * MINUTE)))
+        entities = {"customer": f"c-{draw.randrange(3)}"}
+        if draw.random() < 0.9:
+            entities["terminal"] = f"t-{draw.randrange(6)}"
+        currency = "EUR" if draw.random() < 0.8 else "USD"
+        events.append(
+            Transaction(f"tx-{index}", START + time, entities, draw.randrange(10_000), currency)
+        )
+        if draw.random() < 0.5:
+            labelled = f"tx-{draw.randrange(index + 1)}"
+            events.append(Label(labelled, START + time + draw.randrange(10), draw.random() < 0.4))
+        if draw.random() < 0.05:
+            value, name = (1.5, "limit") if draw.random() < 0.5 else (f"s-{index}", "segment")
+            events.append(
+                Attribute("customer", f"c-{draw.randrange(3)}", name, value, START + time)
+            )
+    return events
 
 
 def defined(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from fraud_scorer.features.events import MOST, Attribute, Label, Transaction
+from fraud_scorer.features.events import MOST, Label, Transaction
 from fraud_scorer.features.layout import layout
 from fraud_scorer.features.offline import Event, materialise, replay
 from tests.support.histories import (
@@ -22,6 +21,7 @@ from tests.support.histories import (
     START,
     defined,
     number,
+    some_days,
     window,
 )
 
@@ -39,30 +39,6 @@ def transaction(
 def features_of(*events: Event, declared: Sequence[object] = EVERYTHING) -> dict[str, object]:
     """Of the last transaction."""
     return list(replay(events, layout(declared)))[-1]  # type: ignore[arg-type]
-
-
-def some_days(seed: int, count: int = 400) -> list[Event]:
-    """Transactions in the order of their times, with labels and look-ups between them."""
-    draw = random.Random(seed)
-    time, events = 0, list[Event]()
-    for index in range(count):
-        time += int(draw.expovariate(1 / (20 * MINUTE)))
-        entities = {"customer": f"c-{draw.randrange(3)}"}
-        if draw.random() < 0.9:
-            entities["terminal"] = f"t-{draw.randrange(6)}"
-        currency = "EUR" if draw.random() < 0.8 else "USD"
-        events.append(
-            Transaction(f"tx-{index}", START + time, entities, draw.randrange(10_000), currency)
-        )
-        if draw.random() < 0.5:
-            labelled = f"tx-{draw.randrange(index + 1)}"
-            events.append(Label(labelled, START + time + draw.randrange(10), draw.random() < 0.4))
-        if draw.random() < 0.05:
-            value, name = (1.5, "limit") if draw.random() < 0.5 else (f"s-{index}", "segment")
-            events.append(
-                Attribute("customer", f"c-{draw.randrange(3)}", name, value, START + time)
-            )
-    return events
 
 
 @pytest.mark.parametrize("seed", range(5))
