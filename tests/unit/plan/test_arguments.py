@@ -105,6 +105,8 @@ def test_programs_take_what_they_are_given(
         options = parse(self, given, known)
         if options.command == "serve" and spec is not STORED[1]:  # whose files would have to exist
             assert serve_records.contradiction(options) == ""
+        if options.command == "serve":
+            assert serve_records.embedded(options) is None, "that is for a laptop"
         taken.append(options.command)
         raise Parsed
 
