@@ -18,9 +18,9 @@
 -- counted since it was made and may still be on their way to Postgres.
 --
 -- KINDS is, for each kind of entity: its tables, how many of these have buckets, how many are sums, the
--- format of its totals and their size, whether it has attributes, how many tables are of members, the
+-- format of the totals of own buckets, the size of all totals, whether it has attributes, how many tables are of members, the
 -- size of what a transaction says of it, and where (from 0, as text) its totals end (-1 where that
--- differs) and begin.
+-- differs) and begin; last, the format of all other totals.
 -- A table is shape, keep, most, width, windows.
 
 local MOST = 9007199254740991
@@ -82,19 +82,24 @@ local function open_history(kind, stored, mark)
   return false
 end
 
--- Totals, appended to `own` (of the transaction's own bucket) and `out` (of windows before it);
--- whether all are known.
+-- The totals of the transaction's own bucket, appended; and where the rows before it end.
 
-local function sums(rows, windows, bucket, own, out)
-  local known, ends, at, count, amount, highest, latest = true, nil, 0, 0, 0, 0, 0
-  local newest = #rows - 4
+local function own_bucket(rows, bucket, own)
+  local newest, n = #rows - 4, #own
   while newest > 1 and rows[newest] > bucket do newest = newest - 5 end
-  local n = #own
-  own[n + 1], own[n + 2], own[n + 3], own[n + 4] = 0, 0, 0, 0
   if newest > 1 and rows[newest] == bucket then
     for i = 1, 4 do own[n + i] = rows[newest + i] end
-    newest = newest - 5
+    return newest - 5
   end
+  own[n + 1], own[n + 2], own[n + 3], own[n + 4] = 0, 0, 0, 0
+  return newest
+end
+
+-- Totals of windows, appended; whether all are known. Those of sums are without the own bucket, and
+-- begin at the row `newest`.
+
+local function sums(rows, windows, bucket, newest, out)
+  local known, ends, at, count, amount, highest, latest = true, nil, 0, 0, 0, 0, 0
   for w = 1, #windows, 2 do
     local delay = windows[w + 1]
     if delay ~= ends then
@@ -109,7 +114,7 @@ local function sums(rows, windows, bucket, own, out)
       if rows[at + 4] > latest then latest = rows[at + 4] end
       at = at - 5
     end
-    n = #out
+    local n = #out
     if first < rows[1] then
       known, out[n + 1], out[n + 2], out[n + 3], out[n + 4] = false, -1, 0, 0, 0
     else
@@ -156,13 +161,14 @@ local function distinct(rows, windows, bucket, most, out)
   return known
 end
 
--- Whether all windows of a transaction in these buckets are known, and their totals.
+-- Whether all windows of a transaction in these buckets are known, and their totals: of the own
+-- buckets, and the rest.
 
 local function totals(kind, history, buckets)
   local known, own, out, said = true, {}, {}, ''
   for i, its in ipairs(kind[1]) do
     local rows, bucket, fine = history.rows[i], buckets[i], true
-    if its[1] == SUMS then fine = sums(rows, its[5], bucket, own, out)
+    if its[1] == SUMS then fine = sums(rows, its[5], bucket, own_bucket(rows, bucket, own), out)
     elseif its[1] == LABELS then fine = labels(rows, its[5], bucket, out)
     elseif its[1] == DISTINCT then fine = distinct(rows, its[5], bucket, its[3], out)
     else
@@ -171,13 +177,13 @@ local function totals(kind, history, buckets)
     end
     known = known and fine
   end
-  for i = 1, #out do own[#own + 1] = out[i] end
-  return known, pack(kind[4], unpack(own)) .. said
+  return known, pack(kind[4], unpack(own)), pack(kind[11], unpack(out)) .. said
 end
 
--- As it is stored, with its totals at its newest buckets. It is not to be used afterwards.
+-- As it is stored, with its totals at its newest buckets. It is not to be used afterwards. `at` are
+-- buckets whose totals are known already, but for those of the own buckets and of members.
 
-local function close(kind, history, mark, renewed)
+local function close(kind, history, mark, renewed, at, known, rest)
   local buckets, newest = {}, ''
   for i, its in ipairs(kind[1]) do
     local rows, bucket = history.rows[i], history.buckets[i]
@@ -189,11 +195,21 @@ local function close(kind, history, mark, renewed)
         end
       end
       if last > bucket then bucket = last end
+      if at and at[i] ~= bucket then at = nil end
       newest = newest .. pack('<d', bucket)
     end
     buckets[i] = bucket or false
   end
-  local known, its_totals = totals(kind, history, buckets)
+  local own
+  if at and kind[7] == 0 then
+    own = {}
+    for i, its in ipairs(kind[1]) do
+      if its[1] == SUMS then own_bucket(history.rows[i], buckets[i], own) end
+    end
+    own = pack(kind[4], unpack(own))
+  else
+    known, own, rest = totals(kind, history, buckets)
+  end
   for i, its in ipairs(kind[1]) do
     local rows = history.rows[i]
     local n = #rows
@@ -203,7 +219,7 @@ local function close(kind, history, mark, renewed)
   end
   local how = '-'
   if history.till == 0 and not history.recent then how = known and 'K' or 'U' end
-  return mark .. how .. newest .. pack('<d', renewed) .. its_totals .. cmsgpack.pack(
+  return mark .. how .. newest .. pack('<d', renewed) .. own .. rest .. cmsgpack.pack(
     history.till, history.made, history.begun, history.stamp, history.recent, unpack(history.rows)
   )
 end

@@ -273,7 +273,7 @@ local function observe(key, own, kind, how, at, time, accepted, ttl, given)
     history = begun(kind)
   end
   local cells = cells_at(kind, at)
-  local known, out = totals(kind, history, cells[1])
+  local known, own_totals, rest = totals(kind, history, cells[1])
   if how == STRICT and not known and not given then return missing(false) end
   if how == AFTERWARDS and settle > 0 and history.made + MARGIN > accepted then
     -- It was made anew since, perhaps from a Postgres that had this transaction already.
@@ -292,8 +292,9 @@ local function observe(key, own, kind, how, at, time, accepted, ttl, given)
     local left = math.max(1, math.floor((history.till + settle - now) / 1000))
     if left < tonumber(ttl) then ttl = string.format('%d', left) end
   end
-  redis.call('SET', key, close(kind, history, mark, clock + RENEWED * ttl), 'PX', ttl)
-  return out, true, known
+  local closed = close(kind, history, mark, clock + RENEWED * ttl, cells[1], known, rest)
+  redis.call('SET', key, closed, 'PX', ttl)
+  return own_totals .. rest, true, known
 end
 
 -- What is remembered of a transaction: when it was read, and the totals of its entities, or false.

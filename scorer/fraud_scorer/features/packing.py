@@ -37,7 +37,8 @@ class PackedKind:
     def __init__(self, kind: KindLayout) -> None:
         timed = [table for table in kind.tables if table.width]
         distinct = [table for table in timed if table.shape == "distinct"]
-        numbers = OWN * len(kind.sums) + sum(table.size for table in timed)
+        owned = OWN * len(kind.sums)
+        numbers = owned + sum(table.size for table in timed)
         self._totals = Struct(f"<{numbers}d")
         order = [2 * kind.tables.index(table) for table in timed]
         order += [2 * kind.tables.index(table) + 1 for table in (*kind.sums, *distinct)]
@@ -46,9 +47,10 @@ class PackedKind:
         self._told = bool(kind.names)
         own = _BEFORE + 8 * len(timed)
         self.described = [
-            [_table(one) for one in kind.tables], len(timed), len(kind.sums), f"<{'d' * numbers}",
+            [_table(one) for one in kind.tables], len(timed), len(kind.sums), f"<{'d' * owned}",
             8 * numbers, self._told, len(distinct), 8 * len(order),
             str(-1 if self._told else own + 8 * numbers - 1), str(own),
+            f"<{'d' * (numbers - owned)}",
         ]  # fmt: skip
         """As KINDS of history.lua has it."""
 
