@@ -196,6 +196,7 @@ def _locked(path: Path) -> Any:
 
 def _opened(path: Path) -> tuple[sqlite3.Connection, UUID]:
     connection = None
+    path.touch(mode=0o600)  # it is about people
     try:
         connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         return connection, _prepared(connection, path)

@@ -38,6 +38,15 @@ def test_a_file_keeps_its_id(tmp_path: Path) -> None:
     assert again.id == first.id
 
 
+def test_nobody_else_reads_what_is_about_people(tmp_path: Path) -> None:
+    data = DataFile(tmp_path / "data")
+    modes = {path.name: path.stat().st_mode & 0o077 for path in tmp_path.glob("data*")}
+    close(data)
+    del modes["data-lock"]
+    assert set(modes) == {"data", "data-wal", "data-shm"}
+    assert set(modes.values()) == {0}
+
+
 def test_what_is_no_data_file_is_left_alone(tmp_path: Path) -> None:
     text = tmp_path / "text"
     text.write_text("something that somebody needs, and no database" * 100)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -234,3 +236,25 @@ def test_a_file_is_one_services(version: Path, data: Path) -> None:
         )
     assert second.returncode == 1
     assert f"{data}: another service uses this file" in second.stderr
+
+
+def test_a_compiled_file_alone_is_served_so_too(version: Path, data: Path) -> None:
+    with laptop(version / "model.fdm", data) as one:
+        given = {"a": 0.5, "b": 1.0, "risk": 0.25}
+        first = one.score(1, features=given)
+        assert first.status_code == 200
+        assert one.score(1, features=given).content == first.content
+        known = one.client.get("/v1/users/c-1/features").json()
+    assert [past["transaction_id"] for past in known["history"]] == ["t-1"]
+
+
+def test_a_process_that_dies_loses_nothing_that_was_answered(version: Path, data: Path) -> None:
+    with laptop(version, data) as one:
+        for number in range(1, 21):
+            assert one.score(number).status_code == 200
+        (serves,) = one.process.children()
+        os.kill(serves, signal.SIGKILL)
+        one.process.logged("is replaced")
+        one.process.logged("ready")
+        assert one.score(21).status_code == 200
+        assert one.kept(21)["b"] == 20.0
