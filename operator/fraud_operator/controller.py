@@ -30,7 +30,7 @@ from fraud_operator.models.stores import ModelStores
 from fraud_operator.observe.observer import Observer, is_waiting
 from fraud_operator.observe.store import Key, ObjectStore
 from fraud_operator.plan.conditions import previous
-from fraud_operator.plan.detector import plan, plan_invalid
+from fraud_operator.plan.detector import earliest, plan, plan_invalid
 from fraud_operator.plan.model_volume import are_available
 from fraud_operator.plan.types import (
     Event,
@@ -134,7 +134,7 @@ class Controller:
             applied = replace(applied, results=[*applied.results, grown])
         await self._carry_out(key, obj, wanted, observed, applied)
         if applied.complete:
-            await prune(self.kube, self.store, key, detector.uid, observed.children, wanted.lasting)
+            await prune(self.kube, key, detector.uid, observed.children, wanted.lasting)
         else:
             wanted = plan(replace(inputs, results=applied.results))
         unsaid = self._can_wait(obj, wanted, observed, applied)
@@ -145,7 +145,7 @@ class Controller:
         # Nobody tells us when a missing Secret appears, or when somebody else's object goes.
         waits = observed.problems or applied.foreign or any(map(is_waiting, observed.pods))
         recheck = _RECHECK_SECONDS if waits else None
-        return _earliest(wanted.requeue_after, applied.again_after, recheck, unsaid)
+        return earliest(wanted.requeue_after, applied.again_after, recheck, unsaid)
 
     def _tell_pods(self, key: Key, wanted: Plan, observed: Observed) -> None:
         """The plan is persisted: whoever reads it anew finds it, so pods may be told."""
@@ -282,7 +282,3 @@ def _complain(applied: Applied) -> None:
         raise Incomplete(
             "; ".join(f"{one.kind} {one.name}: {one.message}" for one in applied.failed)
         )
-
-
-def _earliest(*delays: float | None) -> float | None:
-    return min((delay for delay in delays if delay is not None), default=None)

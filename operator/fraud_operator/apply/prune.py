@@ -6,7 +6,7 @@ import logging
 from collections.abc import Collection, Mapping
 
 from fraud_operator.apply.ownership import Standing, ownership
-from fraud_operator.observe.store import DETECTOR_LABEL, Key, ObjectStore
+from fraud_operator.observe.store import DETECTOR_LABEL, Key
 from fraud_operator.plan.types import ChildKey, Manifested
 from fraud_operator.runtime.kinds import CHILDREN, kind_of
 from fraud_operator.runtime.kube import Conflict, Kube
@@ -17,7 +17,6 @@ _PRUNABLE = {kind.kind for kind in CHILDREN}
 
 async def prune(
     kube: Kube,
-    store: ObjectStore,
     key: Key,
     uid: str,
     children: Mapping[ChildKey, Manifested],

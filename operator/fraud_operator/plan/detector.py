@@ -70,7 +70,7 @@ def plan(inputs: Inputs) -> Plan:
         objects=objects,
         status=new_status,
         events=tuple(events(flips, model)),
-        requeue_after=_earlier(model.requeue_after, stores.requeue_after),
+        requeue_after=earliest(model.requeue_after, stores.requeue_after),
         keep=kept,
         release=model,
         growth=stores.growth,
@@ -90,8 +90,9 @@ def _without_verdicts_on_the_unknown(inputs: Inputs) -> Inputs:
     return replace(inputs, observed=replace(inputs.observed, verifications=heard))
 
 
-def _earlier(one: float | None, other: float | None) -> float | None:
-    return min((each for each in (one, other) if each is not None), default=None)
+def earliest(*delays: float | None) -> float | None:
+    """The shortest of those that there are."""
+    return min((delay for delay in delays if delay is not None), default=None)
 
 
 def _is_too_early(inputs: Inputs) -> bool:

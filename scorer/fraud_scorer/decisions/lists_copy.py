@@ -56,7 +56,6 @@ class ListsCopy:
         self.lists, self._ask, self._every, self._clock = lists, ask, every, clock
         self._seen = 0
         self._read_at: float | None = None
-        self._as_of: float | None = None
         self._changed, self._first = asyncio.Event(), asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -77,11 +76,6 @@ class ListsCopy:
         """Look at once: this process has said something."""
         self._changed.set()
 
-    @property
-    def age(self) -> float | None:
-        """Seconds since it was known to be as Postgres has it; None where it never was."""
-        return None if self._as_of is None else self._clock() - self._as_of
-
     async def refresh(self) -> None:
         """Take over what is new. Raises what `ask` raises."""
         began = self._clock()
@@ -95,7 +89,6 @@ class ListsCopy:
                 break
             self.lists.add(map(_listing, words))
             self._seen = words[-1].number
-        self._as_of = began
 
     async def _read_anew(self, newest: int) -> None:
         """All that holds. What was said up to `newest` is in it; newer words come once more."""

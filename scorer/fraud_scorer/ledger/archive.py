@@ -16,7 +16,7 @@ import gzip
 import hashlib
 import logging
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -163,9 +163,10 @@ class Archive:
         """All segments that have a seal, by chain and number."""
         return self._names(_SEGMENTS, _SEAL)
 
-    def segments(self) -> list[SegmentName]:
-        """All segments that have lines, by chain and number."""
-        return self._names(_SEGMENTS, _LINES)
+    def whole(self) -> list[SegmentName]:
+        """All segments that have lines and a seal, by chain and number."""
+        paths = [one.path for one in self.store.list_files(f"{_SEGMENTS}/")]
+        return sorted(_named(paths, _LINES) & _named(paths, _SEAL))
 
     def all_pending(self) -> list[SegmentName]:
         """All that wait to be delivered, by chain and number."""
@@ -194,8 +195,7 @@ class Archive:
         return self._locks
 
     def _names(self, folder: str, suffix: str) -> list[SegmentName]:
-        found = (_name(one.path, suffix) for one in self.store.list_files(f"{folder}/"))
-        return sorted(one for one in found if one is not None)
+        return sorted(_named([one.path for one in self.store.list_files(f"{folder}/")], suffix))
 
     def _unpacked(self, path: str) -> bytes:
         packed = b"".join(self.store.open(path))
@@ -242,6 +242,12 @@ def _packed(data: bytes) -> bytes:
 
 def _path(folder: str, name: SegmentName, suffix: str) -> str:
     return f"{folder}/{name.chain}/{name.number:08d}{suffix}"
+
+
+def _named(paths: Iterable[str], suffix: str) -> set[SegmentName]:
+    """The segments whose files with that suffix are among these."""
+    found = (_name(path, suffix) for path in paths)
+    return {one for one in found if one is not None}
 
 
 def _name(path: str, suffix: str) -> SegmentName | None:

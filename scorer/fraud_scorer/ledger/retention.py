@@ -6,6 +6,7 @@ to a shipper that is behind, and look-ups and verification find it in the archiv
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
@@ -42,10 +43,11 @@ def retire(
     """Drop what is older than `hot`. Needs a connection with autocommit, as the tables' owner."""
     oldest = (now or datetime.now(UTC)) - hot
     dropped, kept = [], []
+    whole = archive.whole()
     for month in partitions.months(connection):
         if datetime.combine(partitions.after(month), datetime.min.time(), UTC) > oldest:
             break
-        if reason := _unsealed(connection, archive, verifier, month):
+        if reason := _unsealed(connection, archive, verifier, whole, month):
             kept.append(Kept(month, reason))
             break  # what comes later stays, too, so that Postgres keeps everything since some day
         partitions.drop(connection, month)
@@ -53,14 +55,21 @@ def retire(
     return Retired(tuple(dropped), tuple(kept))
 
 
-def _unsealed(connection: Connection, archive: Archive, verifier: Verifier, month: date) -> str:
-    """Why the month cannot go; empty where it can."""
+def _unsealed(
+    connection: Connection,
+    archive: Archive,
+    verifier: Verifier,
+    whole: Sequence[SegmentName],
+    month: date,
+) -> str:
+    """Why the month cannot go; empty where it can. `whole`: segments with lines and seal."""
     rows = connection.execute(
         "SELECT chain, max(sequence) FROM audit WHERE recorded_at >= %s AND recorded_at < %s"
         " GROUP BY chain",
         [month, partitions.after(month)],
     ).fetchall()
-    ends = _sealed_ends(archive, verifier, {chain for chain, _ in rows})
+    chains = {chain for chain, _ in rows}
+    ends = _sealed_ends(archive, verifier, [name for name in whole if name.chain in chains])
     lacking = [chain for chain, last in rows if ends.get(chain, 0) <= last]
     if not lacking:
         return ""
@@ -70,13 +79,13 @@ def _unsealed(connection: Connection, archive: Archive, verifier: Verifier, mont
     )
 
 
-def _sealed_ends(archive: Archive, verifier: Verifier, chains: set[UUID]) -> dict[UUID, int]:
-    """The sequence after the last sealed entry of each of the chains, without gaps before it."""
+def _sealed_ends(
+    archive: Archive, verifier: Verifier, whole: Sequence[SegmentName]
+) -> dict[UUID, int]:
+    """The sequence after the last sealed entry of each chain, without gaps before it."""
     ends: dict[UUID, int] = {}
-    lines = set(archive.segments())
-    for name in archive.sealed():
-        if name.chain in chains and name in lines:
-            _extend(ends, archive, verifier, name)
+    for name in whole:
+        _extend(ends, archive, verifier, name)
     return ends
 
 

@@ -81,7 +81,7 @@ def test_a_chain_is_sealed_whole(
     recorded(spool, range(4000))
     done = ship(spool, ledger, any_archive, signer)
     names = any_archive.sealed()
-    assert names == any_archive.segments()
+    assert names == any_archive.whole()
     assert len(names) == done.shipped.sealed == 3
     seals = [verifier.read(any_archive.seal(name)) for name in names]
     assert sum(seal.count for seal in seals) == 4002

@@ -274,7 +274,7 @@ class TestPersonalInTheArchive:
     def test_a_line_is_gone(
         self, written: Connection, tmp_path: Path, archive: Archive, check: Check
     ) -> None:
-        (name,) = archive.segments()
+        (name,) = archive.whole()
         lines = archive.personal(name).splitlines(keepends=True)
         (file,) = (tmp_path / "archive" / "personal").rglob("*.gz")
         file.unlink()

@@ -370,6 +370,12 @@ WORKS = (condition("AbleToScale", "True"), condition("ScalingActive", "True"))
             "Secret other holds keys",
         ),
         (
+            "detector.credentials",
+            facts_of({**VOLUME, "audit": BACKED_UP["backup"]}),
+            "warn",
+            "Secret other holds keys",
+        ),
+        (
             "detector.model",
             facts_of({"scoring": {"whenUnavailable": "Review"}}),
             "ok",

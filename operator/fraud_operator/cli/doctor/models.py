@@ -109,6 +109,7 @@ def _places(facts: DetectorFacts) -> Iterator[tuple[str, str, Mapping[str, Any]]
         ("spec.model.source", model.get("source")),
         ("spec.model.artifacts", model.get("artifacts")),
         ("spec.model.backup.destination", (model.get("backup") or {}).get("destination")),
+        ("spec.audit.destination", (facts.spec.get("audit") or {}).get("destination")),
     )
     for path, store in named:
         for kind, place in (store or {}).items():

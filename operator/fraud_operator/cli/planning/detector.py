@@ -117,9 +117,7 @@ class Planner:
         )
         removed: Sequence[ChildKey] = ()
         if not any(one.outcome in ("Conflict", "Contended", "Failed") for one in theirs.results):
-            removed = await prune(
-                rehearsal, seen.store, key, detector.uid, observed.children, wanted.lasting
-            )
+            removed = await prune(rehearsal, key, detector.uid, observed.children, wanted.lasting)
         grown = await _grown(rehearsal, wanted)
         outcome = _Outcome(seen, detector, observed, wanted, store, rehearsal, applied, removed)
         return Report(

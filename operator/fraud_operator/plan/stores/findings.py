@@ -18,7 +18,7 @@ from fraud_operator.plan.conditions import Finding
 from fraud_operator.plan.stores.records import POSTGRES_BYTES, hot_bytes
 from fraud_operator.plan.stores.resolved import Stores
 from fraud_operator.plan.stores.schema import RETRY_SECONDS, Schema
-from fraud_operator.plan.stores.state import StoreState, growing, store_state
+from fraud_operator.plan.stores.state import StoreState, growing
 from fraud_operator.plan.types import Inputs
 
 _REDIS, _POSTGRES = "spec.redis.external.secret", "spec.postgres.external.secret"
@@ -71,9 +71,8 @@ def _redis(stores: Stores, inputs: Inputs, was: Was) -> Finding | None:
         return None
     if stores.redis is None:
         return _external("Redis", inputs.observed.problems.get(_REDIS, ""))
-    state = store_state(stores.redis.workload, inputs.observed.redis, inputs)
     name = stores.redis.workload.name
-    return _down("Redis", name, state, was.get("RedisReady")) or Finding(
+    return _down("Redis", name, stores.redis.state, was.get("RedisReady")) or Finding(
         "True", "RedisAnswers", "Redis takes connections."
     )
 
@@ -91,8 +90,7 @@ def _postgres(stores: Stores, inputs: Inputs, per_day: int, was: Was) -> Finding
     for result in inputs.results:
         if result.kind == "PersistentVolumeClaim" and result.outcome == "Failed":
             return Finding("False", result.reason, f"{result.message}.")
-    state = store_state(managed.workload, inputs.observed.postgres, inputs)
-    if down := _down("Postgres", managed.workload.name, state, was.get("PostgresReady")):
+    if down := _down("Postgres", managed.workload.name, managed.state, was.get("PostgresReady")):
         return down
     if how := growing(managed.workload, inputs):
         return Finding("True", "Growing", f"Postgres takes connections; {how}.")

@@ -14,7 +14,7 @@ from fraud_operator.plan.stores.postgres import Growth
 from fraud_operator.plan.stores.resolved import Stores, store_objects, stores
 from fraud_operator.plan.stores.retention import retention
 from fraud_operator.plan.stores.schema import RETRY_SECONDS, Schema, entity_kinds, schema
-from fraud_operator.plan.stores.state import still_binding, store_state
+from fraud_operator.plan.stores.state import still_binding
 from fraud_operator.plan.types import ChildKey, Desired, Inputs
 
 PATIENCE_SECONDS = 600.0
@@ -95,12 +95,8 @@ def planned_stores(
 ) -> PlannedStores:
     """`image` is the scorer's; `deployed`: whether there are scorer pods already."""
     found = stores(inputs, sizes)
-    reachable = True
-    if found.postgres is not None:
-        state = store_state(found.postgres.workload, inputs.observed.postgres, inputs)
-        reachable = state.ready
-    if inputs.observed.problems:
-        reachable = False
+    up = found.postgres is None or found.postgres.state.ready
+    reachable = up and not inputs.observed.problems
     return PlannedStores(
         inputs=inputs,
         image=image,

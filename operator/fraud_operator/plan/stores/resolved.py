@@ -12,6 +12,7 @@ from fraud_operator.plan.stores import redis as of_redis
 from fraud_operator.plan.stores.postgres import Growth, PostgresSize
 from fraud_operator.plan.stores.records import Recording, recording, records, spool_problem
 from fraud_operator.plan.stores.redis import RedisSize
+from fraud_operator.plan.stores.state import StoreState, store_state
 from fraud_operator.plan.stores.workload import Workload
 from fraud_operator.plan.types import Desired, Inputs
 from fraud_scorer.artifact.connections import Budget, Pools, budget
@@ -25,6 +26,7 @@ class ManagedRedisStore:
 
     size: RedisSize
     workload: Workload
+    state: StoreState
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class ManagedPostgresStore:
 
     size: PostgresSize
     workload: Workload
+    state: StoreState
     refused: str
     """Why the spec cannot be carried out upon the data there is."""
     growth: Growth | None
@@ -67,16 +70,19 @@ def stores(inputs: Inputs, sizes: Effective) -> Stores:
     made_redis = None
     if redis is not None:
         redis_size = of_redis.redis_size(redis)
-        made_redis = ManagedRedisStore(
-            redis_size,
-            of_redis.redis_workload(detector, redis, redis_size, inputs.defaults, children),
-        )
+        workload = of_redis.redis_workload(detector, redis, redis_size, inputs.defaults, children)
+        state = store_state(workload, inputs.observed.redis, inputs)
+        made_redis = ManagedRedisStore(redis_size, workload, state)
     made_postgres = None
     if postgres is not None:
         size = of_postgres.postgres_size(detector, postgres, children)
+        workload = of_postgres.postgres_workload(
+            detector, postgres, size, inputs.defaults, children
+        )
         made_postgres = ManagedPostgresStore(
             size,
-            of_postgres.postgres_workload(detector, postgres, size, inputs.defaults, children),
+            workload,
+            store_state(workload, inputs.observed.postgres, inputs),
             of_postgres.refused(detector, postgres, children),
             of_postgres.growth(detector, postgres, children),
         )

@@ -7,7 +7,7 @@ from typing import Any
 from fraud_operator.plan.stores.pod import DEFAULT_CACHE_TTL
 from fraud_operator.plan.stores.resolved import Stores
 from fraud_operator.plan.stores.schema import Schema
-from fraud_operator.plan.stores.state import capacity, store_state
+from fraud_operator.plan.stores.state import capacity
 from fraud_operator.plan.types import Inputs
 
 
@@ -74,15 +74,12 @@ def effective_decisions(stores: Stores) -> dict[str, Any]:
 def stores_status(stores: Stores, schema: Schema | None, inputs: Inputs) -> dict[str, Any]:
     """`status.stores`; empty where the operator runs none."""
     shown: dict[str, Any] = {}
-    observed = inputs.observed
     if (redis := stores.redis) is not None:
-        state = store_state(redis.workload, observed.redis, inputs)
         endpoint = f"{redis.workload.host}:{redis.workload.port}"
-        shown["redis"] = {"endpoint": endpoint, "ready": state.ready}
+        shown["redis"] = {"endpoint": endpoint, "ready": redis.state.ready}
     if (postgres := stores.postgres) is not None:
-        state = store_state(postgres.workload, observed.postgres, inputs)
         endpoint = f"{postgres.workload.host}:{postgres.workload.port}"
-        shown["postgres"] = {"endpoint": endpoint, "ready": state.ready}
+        shown["postgres"] = {"endpoint": endpoint, "ready": postgres.state.ready}
         if has := capacity(postgres.workload, inputs):
             shown["postgres"]["capacity"] = has
     if schema is not None:
