@@ -73,7 +73,7 @@ def _served(compared: Compared) -> Iterator[Goal]:
     yield Goal("the whole path at 3 x the plain way or more", f"{times:.1f} x", times >= 3)
     yield Goal(
         "of its answers under 1 % had to do without something",
-        f"{compared.degraded:.2%}", compared.degraded < 0.01,
+        f"{compared.whole.degraded:.2%}", compared.whole.degraded < 0.01,
     )  # fmt: skip
     if (half := compared.whole.half) is not None:
         p99 = half.p99 / 1000

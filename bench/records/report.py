@@ -11,7 +11,7 @@ from bench.records.commands import Counted
 from bench.records.goals import Results
 from bench.records.loading import ROWS_A_RECORD
 from bench.records.looking import Looked
-from bench.records.serving import Compared
+from bench.records.serving import Compared, Served
 from bench.records.shipping import Shipped
 from bench.table import Row, of_goals, table
 
@@ -28,7 +28,12 @@ def markdown(
         table([("machine", ""), *facts.items()]),
     ]
     if results.compared is not None:
-        parts += ["## The whole path on one core", table(_served(results.compared))]
+        parts += [
+            "## The whole path on one core",
+            table(_served(results.compared)),
+            table(_spent(results.compared)),
+            f"Into Postgres while shipping: {results.compared.shipped:,.0f} records a second.",
+        ]
     if results.counted:
         parts += ["## Redis commands a request", table(_counted(results.counted))]
     kept = [("records", ""), *_recorded(results)]
@@ -52,17 +57,34 @@ def write(text: str, *, name: str) -> Path:
 
 def _served(compared: Compared) -> Iterator[Row]:
     yield (
-        "server", "requests/s, best round", "of the engine's", "of the plain way's", "CPU, µs",
-        "at half: p50, ms", "p99, ms", "generator's core",
+        "server", "requests/s, best round", "of the engine's", "of the plain way's",
+        "at half: p50, ms", "p99, ms", "answers that did without something",
     )  # fmt: skip
-    for one in (compared.engine, compared.whole, compared.plain):
-        half = one.half
+    for one in _all(compared):
+        half, counted = one.half, one.answers > 0
         yield (
             one.title, f"{one.rate:,.0f}", f"{compared.ratio(one, compared.engine):.0%}",
-            f"{compared.ratio(one, compared.plain):.2f} x", f"{one.cpu_us:.1f}",
+            f"{compared.ratio(one, compared.plain):.2f} x",
             f"{half.p50 / 1000:.2f}" if half else "", f"{half.p99 / 1000:.2f}" if half else "",
-            f"{one.generator_core:.0%}",
+            f"{one.degraded:.2%}" if counted else "",
         )  # fmt: skip
+
+
+def _spent(compared: Compared) -> Iterator[Row]:
+    yield "CPU a request, µs", "server", "generator", "Redis", "Postgres", "shipper", "other core"
+    for one in _all(compared):
+        beside = (
+            one.spent.generator, one.spent.redis, one.spent.postgres, one.spent.shipper
+        )  # fmt: skip
+        busy = one.rate * sum(beside) / 1e6
+        yield (
+            one.title, f"{one.spent.server:.1f}", *(f"{spent:.1f}" for spent in beside),
+            f"{busy:.0%} busy",
+        )  # fmt: skip
+
+
+def _all(compared: Compared) -> tuple[Served, ...]:
+    return compared.engine, compared.whole, compared.sustained, compared.plain
 
 
 def _counted(counted: Sequence[Counted]) -> Iterator[Row]:

@@ -2,17 +2,24 @@
 
 The three run side by side and are loaded in turns, so that a machine that slows down slows all of
 them; a ratio is of rates of the same round. The generator, both stores and the process that ships
-have the other core, where the shipper gives way to the others: it has the time between the rounds.
+have the other core.
+
+An answer is given once its record is in the spool, and shipping comes later, so both are measured.
+The top rate is a burst's: what ships is stopped (SIGSTOP) for as long as the load lasts, and ships
+all of it before the next load. The sustained rate, and how late answers are at half of the top
+rate, are measured while it ships.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import statistics
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,6 +29,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bench.records import servers
 from bench.records.servers import Contest
+from bench.records.spent import Meter, Spent, shippers
 from bench.records.stores import Stores
 from bench.scorer.load import NUMBER, Generator, Load, write_requests
 from bench.scorer.running import Running, ServerError, free_ports, running
@@ -29,8 +37,7 @@ from bench.scorer.servers import Place, Server
 from tests.cluster.progress import say, step
 
 CONNECTIONS = (16, 64)
-_GIVES_WAY = 10
-_WARM_SECONDS, _DRAIN_SECONDS = 60.0, 60.0
+_WARM_SECONDS, _DRAIN_SECONDS = 60.0, 120.0
 _ASKED_TOGETHER = 16
 _COLD_SHARE = 0.001
 _ANSWERS = "answers"
@@ -52,28 +59,35 @@ class Served:
     title: str
     rates: list[float] = field(default_factory=list)
     """Of each round, with as many connections as suit it best."""
-    cpu_us: float = 0.0
-    """Processor time of the serving process for a request, in its best round."""
-    generator_core: float = 0.0
-    """How busy the generator alone kept its core then."""
+    spent: Spent = field(default_factory=Spent)
+    """In its best round."""
     half: Load | None = None
     """Open loop at half of the top rate."""
+    answers: float = 0.0
+    without: Counter[str] = field(default_factory=Counter)
+    """How many of the answers had to do without what, by the server's own metrics."""
 
     @property
     def rate(self) -> float:
         """The top rate."""
         return max(self.rates)
 
+    @property
+    def degraded(self) -> float:
+        """The share of answers that had to do without something, which then cost them nothing."""
+        return max(self.without.values(), default=0.0) / self.answers if self.answers else 0.0
+
 
 @dataclass
 class Compared:
-    """All three. `degraded`: the share of the whole path's answers that had to do without
-    something; what they did without cost them nothing."""
+    """All three. `sustained` is the whole path again, while its records are shipped; `shipped` how
+    many of them a second came into Postgres meanwhile."""
 
     engine: Served
     whole: Served
     plain: Served
-    degraded: float = 0.0
+    sustained: Served
+    shipped: float = 0.0
 
     def ratio(self, one: Served, other: Served) -> float:
         """The median over the rounds."""
@@ -96,31 +110,68 @@ def measure(
             )
         ]
         requests = [_requests(one.server, given, folder) for one, _ in contestants]
-        whole = contestants[1][0]
-        _give_way(whole, generator.cores.generator)
+        whole, path = contestants[1]
+        sustained = Served(f"{path.title}, shipping")
+        shipped: list[float] = []
+        _move(shippers(whole), generator.cores.generator)
         _warm(whole, given)
-        before = _counted(whole)
+        _drain(stores)
         for number in range(spans.rounds):
             for (one, found), file in zip(contestants, requests, strict=True):
                 with step(f"round {number + 1} of {spans.rounds}: {found.title}"):
-                    _round(generator, one, found, file, spans)
-                    say(f"   {found.rates[-1]:,.0f} requests a second")
-                    if one is whole:
-                        _drain(stores)
+                    if one is not whole:
+                        _round(generator, one, found, file, spans, stores)
+                        continue
+                    with _counting(whole, path), _stopped(shippers(whole)):
+                        _round(generator, whole, path, file, spans, stores)
+                    _drain(stores)
+                    with _counting(whole, sustained), _shipping(stores, shipped):
+                        _round(generator, whole, sustained, file, spans, stores)
+                    _drain(stores)
         for (one, found), file in zip(contestants, requests, strict=True):
             with step(f"half of the top rate: {found.title}"):
-                found.half = generator.open(
-                    one.place.port, file, connections=max(CONNECTIONS), rate=found.rate / 2,
-                    spans=(spans.warmup, spans.measured),
-                )  # fmt: skip
+                with _counting(one, found) if one is whole else nullcontext():
+                    found.half = generator.open(
+                        one.place.port, file, connections=max(CONNECTIONS), rate=found.rate / 2,
+                        spans=(spans.warmup, spans.measured),
+                    )  # fmt: skip
                 _check(found.half)
                 say(f"   p99 {found.half.p99 / 1000:.2f} ms")
             if one is whole:
                 _drain(stores)
-        spent = {name: count - before.get(name, 0.0) for name, count in _counted(whole).items()}
-        answers = spent.pop(_ANSWERS)
         engine, path, plain = (found for _, found in contestants)
-        return Compared(engine, path, plain, max(spent.values(), default=0.0) / answers)
+        return Compared(engine, path, plain, sustained, statistics.median(shipped))
+
+
+@contextmanager
+def _counting(whole: Running, found: Served) -> Iterator[None]:
+    """What is answered meanwhile, and without what, is that one's."""
+    before = _counted(whole)
+    yield
+    spent = Counter(_counted(whole))
+    spent.subtract(before)
+    found.answers += spent.pop(_ANSWERS)
+    found.without.update(spent)
+
+
+@contextmanager
+def _stopped(processes: Sequence[int]) -> Iterator[None]:
+    """Nothing is shipped meanwhile."""
+    for pid in processes:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in processes:
+            os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def _shipping(stores: Stores, found: list[float]) -> Iterator[None]:
+    """How many records a second come into Postgres meanwhile."""
+    began, before = time.monotonic(), _delivered(stores)
+    yield
+    found.append((_delivered(stores) - before) / (time.monotonic() - began))
 
 
 def _counted(whole: Running) -> dict[str, float]:
@@ -152,20 +203,22 @@ def _requests(server: Server, given: Contest, folder: Path) -> Path:
     return write_requests(folder / f"{server.key}.requests", server.path, bodies)
 
 
-def _round(generator: Generator, one: Running, found: Served, requests: Path, spans: Spans) -> None:
+def _round(
+    generator: Generator, one: Running, found: Served, requests: Path, spans: Spans, stores: Stores
+) -> None:
     best = 0.0
     for connections in CONNECTIONS:
-        before = _processor_seconds(one)
+        meter = Meter(one, stores)
         load = generator.closed(
             one.place.port, requests, connections=connections,
             spans=(spans.warmup, spans.measured),
         )  # fmt: skip
         _check(load)
-        used = _processor_seconds(one) - before
         if load.rate > max([best, *found.rates]):
-            found.cpu_us, found.generator_core = used / load.all * 1e6, load.cpu
+            found.spent = meter.of(load)
         best = max(best, load.rate)
     found.rates.append(best)
+    say(f"   {found.title}: {best:,.0f} requests a second")
 
 
 def _check(load: Load) -> None:
@@ -175,26 +228,11 @@ def _check(load: Load) -> None:
         )
 
 
-def _give_way(whole: Running, core: int) -> None:
-    """Have what ships on the generator's core, behind everybody else there."""
-    for pid in _shippers(whole):
-        os.sched_setaffinity(pid, {core})
+def _move(processes: Sequence[int], core: int) -> None:
+    """Have these on that core, with all their threads."""
+    for pid in processes:
         for task in Path(f"/proc/{pid}/task").iterdir():
             os.sched_setaffinity(int(task.name), {core})
-            os.setpriority(os.PRIO_PROCESS, int(task.name), _GIVES_WAY)
-
-
-def _shippers(one: Running) -> list[int]:
-    return [
-        pid
-        for pid in one.family()
-        if b"ship" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    ]
-
-
-def _processor_seconds(one: Running) -> float:
-    """Of what serves, without what ships."""
-    return one.cpu_seconds(without=_shippers(one))
 
 
 def _warm(whole: Running, given: Contest) -> None:
@@ -222,14 +260,20 @@ def _degraded(whole: Running, given: Contest, turn: int, at: int) -> list[str]:
 
 
 def _drain(stores: Stores) -> None:
-    """Wait until what was recorded is in Postgres, so that nobody pays for another's records."""
+    """Wait until what was recorded is in Postgres, so that nobody pays for another's records.
+    Raises ServerError."""
     ends = time.monotonic() + _DRAIN_SECONDS
     before = -1
+    while (now := _delivered(stores)) != before:
+        if time.monotonic() > ends:
+            raise ServerError(f"records are still shipped after {_DRAIN_SECONDS:g} s")
+        before = now
+        time.sleep(1)
+
+
+def _delivered(stores: Stores) -> int:
+    """Records in Postgres, of all chains."""
     with stores.database.connect() as connection:
-        while time.monotonic() < ends:
-            row = connection.execute("SELECT sum(delivered)::bigint FROM chains").fetchone()
-            assert row is not None
-            if row[0] == before:
-                return
-            before = row[0]
-            time.sleep(1)
+        row = connection.execute("SELECT sum(delivered)::bigint FROM chains").fetchone()
+    assert row is not None
+    return int(row[0] or 0)

@@ -20,6 +20,10 @@ from fraud_scorer.cli.terminal import USAGE, fail
 if TYPE_CHECKING:
     from fraud_scorer.ledger.archive import Archive
 
+_GIVES_WAY = 5
+"""What serves on the same processors goes first, but does not take all, or the spool would fill up:
+of a processor that one of each wants this leaves a quarter."""
+
 SUMMARY = "ship records from the spool to Postgres and the archive"
 
 
@@ -73,6 +77,8 @@ def run(options: argparse.Namespace) -> int:
     if (options.archive is None) != (options.seal_key is None):
         return fail("--archive and --seal-key go together: give both, or neither", USAGE)
     logs.configure(options.log_level)
+    if options.child:
+        os.nice(_GIVES_WAY)
     try:
         shipper = Shipper(
             Spool(options.spool, options.spool_limit),

@@ -298,6 +298,8 @@ def test_what_ships_is_replaced_when_it_dies_and_ends_last(
         running.score(0)
         until(lambda: recorded(connection) == 2)
         (ships,) = running.command_of("ship")
+        (serves,) = running.command_of("serve")
+        assert os.getpriority(os.PRIO_PROCESS, ships) > os.getpriority(os.PRIO_PROCESS, serves)
         os.kill(ships, signal.SIGKILL)
         running.process.logged("ships records ended and is replaced")
         running.score(1)

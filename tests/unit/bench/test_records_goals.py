@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,7 @@ from bench.records.goals import Results, goals
 from bench.records.looking import Looked
 from bench.records.serving import Compared, Served
 from bench.records.shipping import Shipped
+from bench.records.spent import Spent
 from bench.scorer.load import Load
 
 
@@ -21,7 +23,7 @@ def served(title: str, *rates: float, p99: float = 2000.0) -> Served:
         rate=1000, goodput=1000, all=1200, answered=1000, late=0, broken=0, dropped=0, waiting=0,
         cpu=0.5, status={"200": 1000}, p50=100.0, p90=200.0, p99=p99, p999=p99, longest=p99,
     )  # fmt: skip
-    return Served(title, list(rates), cpu_us=20.0, generator_core=0.3, half=half)
+    return Served(title, list(rates), spent=Spent(server=20.0, generator=3.0), half=half)
 
 
 def compared(**changes: Served) -> Compared:
@@ -29,8 +31,9 @@ def compared(**changes: Served) -> Compared:
         "engine": served("the engine", 40_000, 20_000, 30_000),
         "whole": served("the whole path", 18_000, 9_000, 14_000),
         "plain": served("the plain way", 4_000, 2_000, 3_000),
+        "sustained": served("the whole path, shipping", 9_000, 5_000, 7_000),
     }
-    return Compared(**(three | changes))
+    return Compared(**(three | changes), shipped=5_000.0)
 
 
 SHIPPED = Shipped(
@@ -58,7 +61,9 @@ def test_all_hold() -> None:
 
 
 def test_answers_that_did_without_are_not_the_whole_path() -> None:
-    results = replace(everything_good(), compared=replace(compared(), degraded=0.01))
+    lacking = served("the whole path", 18_000, 9_000, 14_000)
+    lacking.answers, lacking.without = 1000.0, Counter({"features.redis": 10.0, "lists": 1.0})
+    results = replace(everything_good(), compared=compared(whole=lacking))
     (found,) = missed(results)
     assert "had to do without" in found
 
