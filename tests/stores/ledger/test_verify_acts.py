@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,7 +24,9 @@ from fraud_scorer.ledger.lists import Word
 from fraud_scorer.ledger.retention import retire
 from fraud_scorer.ledger.seals import Signer, Verifier
 from fraud_scorer.ledger.spool import Spool
-from tests.support.ledger import Connection, recorded, ship, shipper, steps_until
+from tests.support.ledger import SHIPPING, Connection, recorded, ship, shipper, steps_until
+
+from .test_archive import NOWHERE
 
 Check = Callable[[], Verdict]
 
@@ -121,6 +124,10 @@ def test_it_is_found(
         assert written.execute(statement.encode()).rowcount
     assert finding in found(check())
     assert {where for _, where in found(check())} == {finding[1]}
+
+
+def test_a_scorer_may_verify(written: Connection, scorer: Database) -> None:
+    assert verify(scorer, None, None).findings == []
 
 
 def test_a_look_that_is_hidden_as_if_its_person_was_erased(
@@ -267,6 +274,21 @@ class TestPersonalInTheArchive:
     """Whoever may write to the object store."""
 
     def test_a_file_is_gone(self, written: Connection, tmp_path: Path, check: Check) -> None:
+        (file,) = (tmp_path / "archive" / "personal").rglob("*.gz")
+        file.unlink()
+        assert found(check()) == {(Kind.MISSING_PERSONAL, "archive, personal 0")}
+
+    def test_a_file_that_waited_for_postgres_is_gone(
+        self, spool: Spool, ledger: Database, archive: Archive, signer: Signer, tmp_path: Path,
+        check: Check,
+    ) -> None:  # fmt: skip
+        """Its seal is from before, as keys are in Postgres: the entries say what there must be."""
+        recorded(spool, range(70))
+        ship(spool, NOWHERE, archive, signer, replace(SHIPPING, last_patience=0.1))
+        assert check().findings == []
+        other = shipper(Spool(tmp_path / "other", 16 << 20), ledger, archive, signer)
+        steps_until(other, "recovered", lambda: other.shipped.recovered == 1)
+        assert check().findings == []
         (file,) = (tmp_path / "archive" / "personal").rglob("*.gz")
         file.unlink()
         assert found(check()) == {(Kind.MISSING_PERSONAL, "archive, personal 0")}
