@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -16,7 +16,6 @@ Sums end here."""
 ANY = bytes(16)
 """The fingerprint where none was taken."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 class Transaction(msgspec.Struct, frozen=True):
@@ -59,7 +58,10 @@ class Attribute:
 
 def microseconds(time: datetime) -> int:
     """A time with an offset as microseconds since 1970, which lie from 1970 to 2255."""
-    return min(max((time - _EPOCH) // _MICROSECOND, 0), MOST)
+    since = time - _EPOCH
+    # A division by a timedelta takes twice as long.
+    found = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    return found if 0 <= found <= MOST else min(max(found, 0), MOST)
 
 
 def member(entity: str) -> int:

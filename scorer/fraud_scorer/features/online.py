@@ -164,9 +164,10 @@ class OnlineFeatures:
 
     def _entities(self, transaction: Transaction) -> list[Entity]:
         found = []
+        named = transaction.entities
         for index, kind in enumerate(self.layout.kinds):
-            entity = transaction.entities.get(kind.kind)
-            if entity is not None:
+            if kind.kind in named:
+                entity = named[kind.kind]
                 key = self.redis.entity_key(index, entity)
                 found.append(Entity(index, entity, key, state.cells(kind, transaction)))
         return found

@@ -13,7 +13,7 @@ import random
 import secrets
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
 from itertools import cycle
@@ -68,8 +68,7 @@ class How(IntEnum):
     """Nothing: the transaction was answered already, and is only to be counted."""
 
 
-@dataclass(slots=True)
-class Entity:
+class Entity(msgspec.Struct):
     """One entity of a transaction."""
 
     kind: int
@@ -91,8 +90,7 @@ class Missing:
         return False
 
 
-@dataclass(slots=True)
-class Ask:
+class Ask(msgspec.Struct):
     """One transaction's question. `answered` gets the time of reading (microseconds; 0: not read),
     the totals of each entity (or what is `Missing`, or None: nothing is told), and whether all of
     them are known; or an error's text."""
@@ -128,6 +126,8 @@ class RedisHistories:
         self._born = self._root + b"@born"
         self._roots = [self._root + one.kind.encode() + b":" for one in layout.kinds]
         self._kinds = [PackedKind(one) for one in layout.kinds]
+        self._totals = [one.totals for one in self._kinds]
+        self._packed_entity = [one.entity for one in self._kinds]
         self._described = msgspec.Raw(_encode([one.described for one in self._kinds]))
         self._observe = Script(__package__, "history.lua", "observe.lua")
         self._refresh = Script(__package__, "history.lua", "refresh.lua")
@@ -162,7 +162,7 @@ class RedisHistories:
             self._untold.clear()
             self._overflowed = True
             log.warning("too much was not told to Redis: all its histories will be read anew")
-        entities = [replace(one, given=None) for one in ask.entities]
+        entities = [msgspec.structs.replace(one, given=None) for one in ask.entities]
         later = Ask(ask.key, ask.time, entities, How.AFTERWARDS, _nobody, ask.mark, accepted)
 
         def told(read_at: int, totals: Sequence[Any], known: bool, why: str) -> None:
@@ -199,18 +199,17 @@ class RedisHistories:
         keys = [self._born, *[ask.key for ask in asks]]
         packed: list[bytes] = []
         given: list[bytes] = []
-        kinds, lives = self._kinds, self._lives
+        kinds, lives, transaction = self._packed_entity, self._lives, TRANSACTION.pack
         for ask in asks:
             entities = ask.entities
-            packed += (
-                TRANSACTION.pack(ask.how, len(entities), ask.time, ask.accepted, ask.mark),
-                next(lives),
-            )
+            packed.append(transaction(ask.how, len(entities), ask.time, ask.accepted, ask.mark))
+            packed.append(next(lives))
             for one in entities:
                 keys.append(one.key)
-                packed.append(kinds[one.kind].entity(one.kind, one.given is not None, one.cells))
-                if one.given is not None:
-                    given.append(_encode([one.given.stamp, *one.given.tables]))
+                read = one.given
+                packed.append(kinds[one.kind](one.kind, read is not None, one.cells))
+                if read is not None:
+                    given.append(_encode([read.stamp, *read.tables]))
         about = _encode(
             (
                 len(asks),
@@ -227,13 +226,13 @@ class RedisHistories:
         if type(reply) is not bytes or len(reply) < len(asks):
             _fail(asks, f"Redis: no reply to transactions: {reply!r:.80}")
             return
-        at, kinds = len(asks), self._kinds
+        at, kinds = len(asks), self._totals
         for ask, letter in zip(asks, reply, strict=False):
             totals: list[Any] = []
             if letter == NOW:
                 at += REMEMBERED
                 for one in ask.entities:
-                    its, at = kinds[one.kind].totals(reply, at + LENGTH)
+                    its, at = kinds[one.kind](reply, at + LENGTH)
                     totals.append(its)
                 _answer(ask, now, totals, True, "")
             elif letter == OTHER:

@@ -48,15 +48,16 @@ def empty(kind: KindLayout) -> Tables:
 def cells(kind: KindLayout, transaction: Transaction) -> Cells:
     """Which buckets a transaction belongs to, and what it adds there."""
     found: Cells = []
-    time = transaction.time
+    time, its_currency = transaction.time, transaction.currency
     for width, currency, what in kind.adding:
         added = -1
-        if not currency or currency == transaction.currency:
+        if what and (not currency or currency == its_currency):
             if what == AMOUNT:
                 added = transaction.amount_minor
-            elif what and what in transaction.entities:
+            elif what in transaction.entities:
                 added = member(transaction.entities[what])
-        found += (time // width, added)
+        found.append(time // width)
+        found.append(added)
     return found
 
 

@@ -100,37 +100,32 @@ def _before(source: Window, at: int) -> _Finish:
 
 def _with_own(source: Window, at: int, own: int) -> _Finish:
     """Of a window that ends with it: that bucket's totals belong to it."""
-    default = source.default
+    default, amounts, own_amounts = source.default, at + 1, own + 1
 
     def count(totals: Totals, time: int) -> Value:
-        before: float = totals[at]
+        before = totals[at]
         return default if before == UNKNOWN else float(before + totals[own])
 
     def amount(totals: Totals, time: int) -> Value:
         if totals[at] == UNKNOWN:
             return default
-        found: float = totals[at + 1] + totals[own + 1]
+        found: float = totals[amounts] + totals[own_amounts]
         return float(found if found < MOST else MOST)
 
     def mean(totals: Totals, time: int) -> Value:
-        number: float = totals[at]
-        if number == UNKNOWN:
+        number: float = totals[at] + totals[own]
+        if number <= 0 or totals[at] == UNKNOWN:
             return default
-        number += totals[own]
-        if not number:
-            return default
-        found: float = totals[at + 1] + totals[own + 1]
+        found: float = totals[amounts] + totals[own_amounts]
         return (found if found < MOST else MOST) / number
 
     def highest(totals: Totals, time: int) -> Value:
-        before: float = totals[at]
-        if before == UNKNOWN or not before + totals[own]:
+        if totals[at] == UNKNOWN or not totals[at] + totals[own]:
             return default
         return float(max(totals[at + 2], totals[own + 2]))
 
     def since(totals: Totals, time: int) -> Value:
-        before: float = totals[at]
-        if before == UNKNOWN or not before + totals[own]:
+        if totals[at] == UNKNOWN or not totals[at] + totals[own]:
             return default
         latest: float = max(totals[at + 3], totals[own + 3])
         return max(time - latest, 0) / 1_000_000
