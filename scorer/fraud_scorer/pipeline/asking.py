@@ -53,13 +53,15 @@ class Asking(Pending[bytes]):
         """Ask all that is to be asked."""
         stages, request = self._stages, self._request
         self._context.asked = time.monotonic()
-        mark = fingerprint(request, undated=self._context.undated)
-        if stages.claims is not None:
+        claims, kept = stages.claims, stages.kept if needs_kept else None
+        if claims is not None or kept is not None:
+            mark = fingerprint(request, undated=self._context.undated)
+        if claims is not None:
             self._left += 1
-            stages.claims.claim(request.transaction_id, mark, self._claimed)
-        if needs_kept and stages.kept is not None:
+            claims.claim(request.transaction_id, mark, self._claimed)
+        if kept is not None:
             self._left += 1
-            stages.kept.ask(request, mark, self._learned)
+            kept.ask(request, mark, self._learned)
         self._one_less()
 
     def _claimed(self, claim: Claim) -> None:
