@@ -30,7 +30,8 @@ from fraud_scorer.ledger.segment import (
 )
 from fraud_scorer.ledger.spool import Spool, SpoolFull, sync_folder
 
-_AT_ONCE = struct.Struct("@Q")
+_AT_ONCE = struct.Struct("@Q").pack_into
+_LITTLE = sys.byteorder == "little"
 _PATIENCE = 0.25
 """Seconds until a full spool is looked at again."""
 
@@ -63,8 +64,11 @@ class WritableSegment:
             return False
         self._memory[at + SIZES.size : end] = b"".join((digest, body, beside))
         # Both in one store of eight aligned bytes: whoever reads meanwhile sees neither or both.
-        sizes = int.from_bytes(SIZES.pack(len(body), len(beside)), sys.byteorder)
-        _AT_ONCE.pack_into(self._memory, at, sizes)
+        if _LITTLE:
+            sizes = len(beside) << 32 | len(body)
+        else:
+            sizes = int.from_bytes(SIZES.pack(len(body), len(beside)), sys.byteorder)
+        _AT_ONCE(self._memory, at, sizes)
         self.at = end + -end % PADDED_TO
         return True
 

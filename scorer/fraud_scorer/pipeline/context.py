@@ -6,6 +6,8 @@ from asyncio import Future
 
 from msgspec import Struct, field
 
+from fraud_scorer.registry.loaded import LoadedModel
+
 
 class Context(Struct):
     """One request. Times are seconds of the monotonic clock."""
@@ -25,6 +27,8 @@ class Context(Struct):
     """When stores were asked about it; 0 where none is."""
     recorded: Future[None] | None = None
     """What the answer waits for once it is recorded, where there is something."""
+    fits: LoadedModel | None = None
+    """A model that is known to take the request's features as they were sent."""
     undated: bool = False
     """Whether the request said no time of the event, so that it was taken for now: who repeats it
     says the same, although it is later."""

@@ -14,7 +14,12 @@ Known = Mapping[str, Answer]
 """What is kept, by the layout in which it is kept (`LoadedModel.layout_key`)."""
 
 
-def features(request: ScoreRequest, model: LoadedModel, known: Answer | None = None) -> Row:
-    """The row to be scored; what is not known has the population's values. Raises Problem, naming
-    every feature at fault."""
-    return model.inputs.row(request.features, None if known is None else known.values)
+def features(
+    request: ScoreRequest, model: LoadedModel, known: Answer | None = None, *, fits: bool = False
+) -> Row:
+    """The row to be scored; what is not known has the population's values. `fits`: what the request
+    brings was held against the manifest already. Raises Problem, naming every feature at fault."""
+    kept = None if known is None else known.values
+    if fits:
+        return model.inputs.completed(request.features, kept)
+    return model.inputs.row(request.features, kept)

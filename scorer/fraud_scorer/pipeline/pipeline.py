@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -163,22 +162,29 @@ class Pipeline:
     def _ask(self, context: Context, request: ScoreRequest, version: str = "") -> Asking:
         """Begin an answer that waits for something."""
         asking = Asking(self._stages, self._scored, context, request, version)
-        asking.begin(needs_kept=self._needs_kept and self._fits(request))
+        asking.begin(needs_kept=self._needs_kept and self._fits(context, request))
         return asking
 
-    def _fits(self, request: ScoreRequest) -> bool:
+    def _fits(self, context: Context, request: ScoreRequest) -> bool:
         """Whether it can be answered at all: what is refused must not count in any history, nor
         give its features to whoever sends it anew, put right."""
         if self._active is None:
             return self._parts.when_unavailable is not None
-        scorers = [self._active]
-        if self._trial is not None and self._trial.share is not None:
-            scorers.append(self._trial.candidate)
-        for one in scorers:
-            with suppress(Problem):
-                self.check(request, one.model)
-                return True
-        return False
+        if self._takes(self._active, context, request):
+            return True
+        trial = self._trial
+        if trial is None or trial.share is None:
+            return False
+        return self._takes(trial.candidate, context, request)
+
+    def _takes(self, scorer: Scorer, context: Context, request: ScoreRequest) -> bool:
+        """Whether its model takes the features as they were sent, which is remembered."""
+        try:
+            scorer.model.inputs.check(request.features)
+        except Problem:
+            return False
+        context.fits = scorer.model
+        return True
 
     def _scored(
         self, context: Context, request: ScoreRequest, known: Known, version: str
@@ -215,7 +221,7 @@ class Pipeline:
             kept = known.get(model.layout_key)
             context.degraded += (WITH_DEFAULTS,) if kept is None else kept.degraded
         if row is None:
-            row = features(request, model, kept)
+            row = features(request, model, kept, fits=context.fits is model)
         ready = monotonic()
         try:
             probability = score(model, row)

@@ -61,7 +61,7 @@ class Inputs:
         default what is declared for where nothing is known). Raises Problem, naming every feature
         at fault."""
         row = self.check(given)
-        return self._with_kept(given, kept) if self._defaults else row
+        return self.completed(given, kept) if self._defaults else row
 
     def check(self, given: Mapping[str, Value]) -> Row:
         """What a request brings, in the manifest's order. Raises Problem, naming every feature at
@@ -80,7 +80,8 @@ class Inputs:
         _raise(errors)
         return self._row(given)
 
-    def _with_kept(self, given: Mapping[str, Value], kept: Mapping[str, Value] | None) -> Row:
+    def completed(self, given: Mapping[str, Value], kept: Mapping[str, Value] | None) -> Row:
+        """The same, of what `check` has found to be good already."""
         values = {**given, **(self._defaults if kept is None else kept)}
         for feature in self._told:
             if value_problem(feature, values[feature.name]):
