@@ -358,7 +358,8 @@ class HttpProtocol(HttpToolsProtocol):
         owed, self._owed = self._owed, None
         self._waiting -= 1
         gone = owed is None or owed.pay()
-        expired = self._expires <= self.loop.time() and not self.pipeline
+        now = self.loop.time()
+        expired = self._expires <= now and not self.pipeline
         last = hot.application.closing or expired
         answer = hot.late(outcome, began, self.server_state.default_headers, last)
         if gone or self.transport.is_closing():
@@ -370,7 +371,17 @@ class HttpProtocol(HttpToolsProtocol):
         if self.pipeline:
             self.flow.resume_reading()
             self._start_asgi_task(*self.pipeline.pop())
-        self._go_on()
+        if self._rests():
+            self._deadline.move(now + self._limits.idle_seconds)
+        else:
+            self._go_on()
+
+    def _rests(self) -> bool:
+        """Whether nothing came meanwhile, as mostly: there is nothing to go on with."""
+        return self._phase is _BETWEEN and not (
+            self._waiting or self._unread or self._ended or self._deaf or self._farewell
+            or self.flow.write_paused or self.flow.held
+        )  # fmt: skip
 
     def _end(self) -> None:
         """What was just written is the last."""
