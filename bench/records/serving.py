@@ -19,7 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -229,10 +229,14 @@ def _check(load: Load) -> None:
 
 
 def _move(processes: Sequence[int], core: int) -> None:
-    """Have these on that core, with all their threads."""
+    """Have these on that core, with all their threads, where they give way to others as they do to
+    what serves: some kernels heed that among the processes of one session only, and have a number
+    for each session. (Of theirs nobody else is on that core.)"""
     for pid in processes:
         for task in Path(f"/proc/{pid}/task").iterdir():
             os.sched_setaffinity(int(task.name), {core})
+        with suppress(OSError):
+            Path(f"/proc/{pid}/autogroup").write_text(f"{os.getpriority(os.PRIO_PROCESS, pid)}")
 
 
 def _warm(whole: Running, given: Contest) -> None:

@@ -109,6 +109,8 @@ class HotRoute:
         self._answer = answer
         self._observer = observer
         self._lag = lag
+        self.began, self.ended = observer.began, observer.ended
+        """A request is under way that cannot be answered yet; it is no longer."""
         self._defaults: list[Header] | None = None
         self._ok = b""
         self._overloaded = b""
@@ -164,14 +166,6 @@ class HotRoute:
     def unanswered(self, status: int, began: float) -> None:
         """A request whose body never came whole."""
         self._observer.answered(self._route, status, time.monotonic() - began)
-
-    def began(self) -> None:
-        """A request is under way whose body has not come whole yet."""
-        self._observer.began()
-
-    def ended(self) -> None:
-        """It is no longer."""
-        self._observer.ended()
 
     def _prepare(self, defaults: list[Header]) -> None:
         """Make what does not change from one answer to the next."""

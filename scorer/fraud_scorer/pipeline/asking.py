@@ -48,6 +48,7 @@ class Asking(Pending[bytes]):
         self._known = _NOTHING
         self._claim: Claim | None = None
         self._left = 1
+        """What is waited for before there is an answer."""
 
     def begin(self, *, needs_kept: bool) -> None:
         """Ask all that is to be asked."""
@@ -62,7 +63,9 @@ class Asking(Pending[bytes]):
         if kept is not None:
             self._left += 1
             kept.ask(request, mark, self._learned)
-        self._one_less()
+        self._left -= 1
+        if not self._left:
+            self._go_on()
 
     def _claimed(self, claim: Claim) -> None:
         outcome = claim.outcome
@@ -80,17 +83,18 @@ class Asking(Pending[bytes]):
             if outcome is not NEW:
                 self._context.degraded.append(WITHOUT_CLAIM)
             self._claim = claim
-            self._one_less()
+            self._left -= 1
+            if not self._left:
+                self._go_on()
 
     def _learned(self, known: Known) -> None:
         self._known = known
-        self._one_less()
-
-    def _one_less(self) -> None:
-        """Go on once all is known."""
         self._left -= 1
-        if self._left or self.resolved:
-            return
+        if not self._left:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """All is known, and nobody has answered it before."""
         try:
             answer = self._score(self._context, self._request, self._known, self._version)
         except Exception as error:
@@ -113,9 +117,10 @@ class Asking(Pending[bytes]):
 
     def _finish(self, answer: ScoreAnswer) -> None:
         document = _encode(answer)
-        claim, self._claim = self._claim, None  # it holds us: a circle is freed late
-        if claim is not None and self._stages.claims is not None:
-            self._stages.claims.settle(claim, document)
+        claim, claims = self._claim, self._stages.claims
+        if claim is not None and claims is not None:
+            self._claim = None  # it holds us: a circle is freed late
+            claims.settle(claim, document)
         self.resolve(document)
 
     def _refuse(self, error: Exception) -> None:

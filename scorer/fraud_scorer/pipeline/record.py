@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import msgspec
 
@@ -95,11 +95,11 @@ class Records:
             principal=context.principal,
             route=context.route,
             traceparent=context.traceparent,
-            degraded=answer.degraded,
-            propensity=decided.propensity,
-            would=decided.would,
-            duplicate=WITHOUT_CLAIM in answer.degraded,
         )
+        if degraded := answer.degraded:
+            entry.degraded, entry.duplicate = degraded, WITHOUT_CLAIM in degraded
+        if decided.would:
+            entry.would, entry.propensity = decided.would, decided.propensity
         features = request.features if kept is None else {**request.features, **kept}
         personal = Personal(
             request.event_time, request.entities, request.amount_minor, request.currency, features
@@ -162,7 +162,7 @@ def _prediction(answer: ScoreAnswer, role: str, decided: Decided) -> Prediction:
     rule = decided.rule
     part = _ROLES.get(role, "active")
     # Reasons of an answer and of an entry have the same fields, and are written the same.
-    reasons = cast("Any", answer.reasons)
+    reasons: Any = answer.reasons
     model = answer.model
     if model is None:
         return Prediction(part, answer.score, answer.decision, reasons=reasons, rule=rule)

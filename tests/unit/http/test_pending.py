@@ -3,6 +3,7 @@ same, on both ways."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import socket
@@ -13,6 +14,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from fraud_scorer.artifact.features import Window
+from fraud_scorer.artifact.manifest import Feature
 from fraud_scorer.http import turns
 from fraud_scorer.http.connection import ConnectionLimits
 from fraud_scorer.pipeline.envelope import ScoreRequest
@@ -20,7 +23,7 @@ from fraud_scorer.pipeline.features import Known
 from fraud_scorer.pipeline.stages import Stages
 from fraud_scorer.registry.loaded import LoadedModel
 from tests.unit.http.support import BODY, Running, ended, get, post, read_answer, scorer, until
-from tests.unit.scorer.support import transaction
+from tests.unit.scorer.support import FakeModel, fake_loaded, manifest_of, transaction
 
 pytestmark = [pytest.mark.slow]
 
@@ -74,6 +77,28 @@ async def test_an_answer_comes_when_it_is_there_and_the_connection_is_kept(
             assert (answer.status, answer.last) == (200, False)
         assert running.server.server_state.total_requests == (0 if hot else 3)
         writer.close()
+
+
+async def test_what_one_model_takes_is_checked_for_another_that_has_come_meanwhile(
+    model: LoadedModel, hot: bool
+) -> None:
+    count = Window(entity="customer", aggregate="count", window="1d", bucket="1h", default=0.25)
+    features = (Feature(name="a", type="number"), Feature(name="b", type="number", source=count))
+    manifest = manifest_of(features, {"a": 0.5, "b": 3.0})
+    first = fake_loaded(FakeModel(features), manifest)
+    async with waiting(first, hot) as (running, held):
+        sent = json.dumps(transaction({"a": 0.25})).encode()
+        before = asyncio.create_task(running.score(sent))
+        await held.one()
+        assert (await before).json()["score"] == 0.25
+        after = asyncio.create_task(running.score(sent))
+        await until(lambda: bool(held.asked))
+        running.registry.install(model)
+        running.registry.activate(model.revision)
+        await held.one()
+        answer = await after
+        assert answer.status_code == 422
+        assert "is not a feature of model" in answer.text
 
 
 async def test_it_is_under_way_until_then(model: LoadedModel, hot: bool) -> None:
