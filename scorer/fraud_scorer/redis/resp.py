@@ -7,6 +7,7 @@ of an answer takes; here a command costs what writing and reading its bytes cost
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -137,9 +138,7 @@ async def connect(address: RedisAddress, patience: float) -> Connection:
     connection = Connection()
     try:
         async with asyncio.timeout(patience):
-            await asyncio.get_running_loop().create_connection(
-                lambda: connection, address.host, address.port, ssl=address.tls
-            )
+            await _open(connection, address)
             if address.password:
                 await connection.send(command(b"AUTH", *_who(address)))
             await connection.send(command(b"PING"))
@@ -152,6 +151,25 @@ async def connect(address: RedisAddress, patience: float) -> Connection:
         connection.abort()
         raise
     return connection
+
+
+async def _open(connection: Connection, address: RedisAddress) -> None:
+    """To the first of the host's addresses that takes it. The name is looked up apart: a lookup of
+    uvloop's `create_connection` that outlasts all patience fails in the log, where nobody asked."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    failed = OSError("no address")
+    for *_, (host, port, *_) in found:
+        try:
+            await loop.create_connection(
+                lambda: connection, host, port,
+                ssl=address.tls, server_hostname=address.host if address.tls else None,
+            )  # fmt: skip
+        except OSError as error:
+            failed = error
+        else:
+            return
+    raise failed
 
 
 def _who(address: RedisAddress) -> Sequence[bytes]:

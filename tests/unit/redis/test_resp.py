@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import socket
 from typing import Any
 
 import pytest
+import uvloop
 
+from fraud_scorer.redis.address import RedisAddress
 from fraud_scorer.redis.errors import RedisAway, RedisError
-from fraud_scorer.redis.resp import Connection, command
+from fraud_scorer.redis.resp import Connection, command, connect
 
 REPLIES = b"+OK\r\n:42\r\n$5\r\nab\r\nc\r\n$-1\r\n$0\r\n\r\n-NOSCRIPT none\r\n"
 
@@ -80,3 +84,38 @@ async def test_what_is_no_reply_ends_the_connection() -> None:
 
 def test_a_command_is_an_array_of_strings() -> None:
     assert command(b"SET", b"k\r\n", b"") == b"*3\r\n$3\r\nSET\r\n$3\r\nk\r\n\r\n$0\r\n\r\n"
+
+
+def test_a_name_that_is_not_found_in_time_leaves_nothing_behind() -> None:
+    """Where a cluster's DNS is not there yet, its lookups fail long after all patience."""
+
+    async def tried() -> list[dict[str, Any]]:
+        loop, told = asyncio.get_running_loop(), list[dict[str, Any]]()
+        loop.set_exception_handler(lambda _, context: told.append(context))
+        with pytest.raises(RedisAway, match="redis.invalid:6379 cannot be reached"):
+            await connect(RedisAddress("redis.invalid", 6379), patience=0.0)
+        for _ in range(2):  # each takes all threads that look up, so that lookup is over, too
+            others = [loop.getaddrinfo(f"n{n}.invalid", 1) for n in range(8)]
+            await asyncio.gather(*others, return_exceptions=True)
+        gc.collect()
+        return told
+
+    assert uvloop.run(tried()) == []
+
+
+async def test_the_next_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def redis(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"+PONG\r\n")
+
+    server = await asyncio.start_server(redis, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+
+    async def found(*_: Any, **__: Any) -> list[Any]:
+        stream = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+        return [(*stream, (host, port)) for host in ("127.0.0.2", "127.0.0.1")]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", found)
+    connection = await connect(RedisAddress("redis", port), patience=5.0)
+    assert connection.open
+    connection.abort()
+    server.close()
