@@ -50,7 +50,7 @@ def api(
         return json_response(Health(named, "degraded" if pipeline.stands_in else "ok"))
 
     async def openapi(_: Request) -> Response:
-        return json_response(describe(pipeline.active_model().manifest, limits, records=bool(more)))
+        return json_response(describe(pipeline.active_model().manifest, limits, records=more or ()))
 
     def guarded(handler: Handler) -> Handler:
         return _guarded(handler, metrics)

@@ -6,6 +6,7 @@ a running service is exact about them; so is its example, a transaction whose sc
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib.metadata import version
 from typing import Any
 
@@ -26,10 +27,12 @@ from fraud_scorer.registry.inputs import example_features, sent
 _TYPES = (ScoreRequest, ScoreAnswer, Health, ProblemDocument, ItemProblem)
 
 
-def describe(manifest: Manifest, limits: Limits, *, records: bool = False) -> dict[str, Any]:
-    """The document, for a service that answers with this model, and about `records` where it has
-    these."""
-    types = (*_TYPES, *oip.TYPES, *(recorded.TYPES if records else ()))
+def describe(
+    manifest: Manifest, limits: Limits, *, records: Collection[str] = ()
+) -> dict[str, Any]:
+    """The document, for a service that answers with this model, and at these paths about
+    `records`."""
+    types = (*_TYPES, *oip.TYPES, *recorded.types(records))
     _, schemas = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     schemas["ScoreRequest"]["properties"]["features"] = _features(manifest)
     return {
@@ -43,7 +46,7 @@ def describe(manifest: Manifest, limits: Limits, *, records: bool = False) -> di
             "/v1/score": {"post": _score(manifest)},
             "/v1/score/batch": {"post": _batch(manifest, limits)},
             **oip.paths(manifest),
-            **(recorded.paths(limits) if records else {}),
+            **recorded.paths(limits, records),
             "/health": {"get": _health()},
             "/openapi.json": {"get": _openapi()},
             "/": {"get": _page()},

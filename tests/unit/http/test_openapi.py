@@ -59,16 +59,22 @@ async def test_request_and_answer_are_as_described(
 
 
 async def test_it_is_valid_with_records(model: LoadedModel) -> None:
-    document = json.loads(json.dumps(describe(model.manifest, Limits(), records=True)))
+    served = ["/v1/labels", "/v1/transactions/{id}", "/v1/users/{id}/features", "/v1/lists"]
+    document = json.loads(json.dumps(describe(model.manifest, Limits(), records=served)))
     validate(document)
-    assert {"/v1/labels", "/v1/transactions/{id}"} <= document["paths"].keys()
+    assert set(served) <= document["paths"].keys()
     types = document["components"]["schemas"]
     schema(document, "Label").validate(
         document["paths"]["/v1/labels"]["post"]["requestBody"]["content"]["application/json"][
             "example"
         ]
     )
-    assert {"Known", "Answered", "Shadowed"} <= types.keys()
+    assert {"Known", "Answered", "Shadowed", "Word"} <= types.keys()
+
+    without = describe(model.manifest, Limits(), records=served[:-1])
+    validate(json.loads(json.dumps(without)))
+    assert document["paths"].keys() - without["paths"].keys() == {"/v1/lists"}
+    assert "Word" not in without["components"]["schemas"]
 
 
 @pytest.mark.parametrize(

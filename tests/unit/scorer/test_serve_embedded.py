@@ -161,6 +161,15 @@ def test_features_follow_transactions_and_labels(version: Path, data: Path) -> N
         assert now == {"b": 1.0}, "the features of a user are those of now, two days long"
 
 
+def test_what_is_described_is_served(version: Path, data: Path) -> None:
+    """There are no lists here, so nobody is told of any."""
+    with laptop(version, data) as one:
+        paths = one.client.get("/openapi.json").json()["paths"]
+        assert one.client.get("/v1/lists").status_code == 404
+    assert "/v1/labels" in paths
+    assert "/v1/lists" not in paths
+
+
 def test_a_label_may_come_before_its_transaction(version: Path, data: Path) -> None:
     with laptop(version, data) as one:
         assert one.client.post("/v1/labels", json=LABEL).json()["unmatched"] == 1

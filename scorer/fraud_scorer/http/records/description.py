@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from fraud_scorer.http.asgi import JSON
@@ -16,7 +17,9 @@ from fraud_scorer.ledger.labels import Added, Label
 from fraud_scorer.ledger.lists import Taken, Word
 from fraud_scorer.ledger.lookups import Known
 
-TYPES = (Label, Added, Known, UserFeatures, Word, Taken, Listed)
+_TYPES = (Label, Added, Known, UserFeatures)
+_TYPES_OF_LISTS = (Word, Taken, Listed)
+_LISTS = "/v1/lists"
 
 _AWAY = "The records' database cannot be used now, or too many ask; see Retry-After."
 _QUESTION = "The question is not one that this path answers."
@@ -26,14 +29,22 @@ _TEXT: Schema = {"type": "string"}
 _TIME: Schema = {"type": "string", "format": "date-time"}
 
 
-def paths(limits: Limits) -> dict[str, Any]:
-    """The paths."""
-    return {
+def types(served: Collection[str]) -> tuple[type, ...]:
+    """What goes to and comes from those of the paths that are served."""
+    if not served:
+        return ()
+    return _TYPES + (_TYPES_OF_LISTS if _LISTS in served else ())
+
+
+def paths(limits: Limits, served: Collection[str]) -> dict[str, Any]:
+    """Those of the paths that are served."""
+    described = {
         "/v1/labels": {"post": _labels(limits)},
         "/v1/transactions/{id}": {"get": _transaction()},
         "/v1/users/{id}/features": {"get": _user()},
-        "/v1/lists": {"get": _lists(), "post": _words(limits)},
+        _LISTS: {"get": _lists(), "post": _words(limits)},
     }
+    return {path: methods for path, methods in described.items() if path in served}
 
 
 def _labels(limits: Limits) -> dict[str, Any]:
