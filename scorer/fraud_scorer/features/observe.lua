@@ -45,11 +45,14 @@ local mark, age = life()
 local counted_from = math.max(now - age, now - retries)
 local known_mark, unknown_mark = mark .. 'K', mark .. 'U'
 
--- What is stored under an entity's key, or its beginning; '' also where that is no string.
+-- What is stored under an entity's key, or its beginning; '' also where that is no string. Where it may
+-- not be read, it must not be taken for none: it would be read from Postgres each time.
 
 local function read(key, ends)
   local found = redis.pcall('GETRANGE', key, '0', ends)
-  return type(found) == 'string' and found or ''
+  if type(found) == 'string' then return found end
+  if string.find(found.err, 'WRONGTYPE', 1, true) then return '' end
+  error('GETRANGE: ' .. found.err)
 end
 
 -- One more transaction in the newest buckets: its totals, and whether all are known. Nothing where

@@ -18,7 +18,7 @@ from fraud_scorer.features.offline import replay
 from fraud_scorer.features.online import WITH_DEFAULTS, WITHOUT_REDIS, Answer
 from tests.stores.features.serving import PATIENT, Server, serving
 from tests.support.histories import EVERYTHING, MINUTE, START
-from tests.support.redis import RedisServer, serve
+from tests.support.redis import PASSWORD, RedisServer, serve
 
 LAYOUT = layout(EVERYTHING)
 QUICK = 0.5
@@ -115,6 +115,25 @@ async def test_a_redis_that_is_late_once_sends_nobody_to_postgres(own_redis: Red
     assert still_asked, "late once"
     assert more_reads == 0
     assert all(one.degraded == (WITHOUT_REDIS, WITH_DEFAULTS) for one in late)
+
+
+@pytest.mark.parametrize("command", ["getrange", "setrange"])
+async def test_a_redis_that_does_not_let_us_is_away(own_redis: RedisServer, command: str) -> None:
+    """As one whose ACL is of a release before. Otherwise each request would be Postgres's, and say
+    nothing of it."""
+    async with serving(LAYOUT, own_redis.address, redis_deadline=QUICK, now=START) as server:
+        await server.replay(transactions(5, customers=1))
+        own_redis.client().acl_setuser(
+            "default", enabled=True, keys=["*"], passwords=[f"+{PASSWORD}"],
+            commands=[f"-{command}"],
+        )  # fmt: skip
+        now = transactions(1)[0].time + 5 * MINUTE
+        same_minute = [
+            Transaction(f"again-{n}", now, {"customer": "c-0"}, 1, "EUR") for n in range(3)
+        ]
+        refused = [(await server.answer(one))[0] for one in same_minute]
+
+    assert WITHOUT_REDIS in refused[-1].degraded
 
 
 async def test_more_missed_than_is_kept(
