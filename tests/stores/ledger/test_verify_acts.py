@@ -140,6 +140,20 @@ def test_a_look_that_is_hidden_as_if_its_person_was_erased(
     assert found(check()) == {(Kind.CHANGED, LOOKS)}
 
 
+def test_a_word_in_the_name_of_an_act_that_vouches_for_none(
+    written: Connection, check: Check
+) -> None:
+    """As of a release before, whose acts have no digest of rows."""
+    place = acts.record(written, Acted(datetime.now(UTC), "list.allow.add", "ann", "00"))
+    assert check().findings == []
+    written.execute(
+        "INSERT INTO list_entries (list, action, entity_kind, entity_id, reason, said_by, chain,"
+        " sequence) VALUES ('allow', 'add', 'customer', 'c-9', 'a friend', 'ann', %s, %s)",
+        place,
+    )
+    assert found(check()) == {(Kind.ADDED, LISTS)}
+
+
 def test_rows_that_are_emptied_as_if_their_person_was_erased(
     written: Connection, check: Check
 ) -> None:

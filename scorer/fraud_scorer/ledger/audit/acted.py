@@ -115,8 +115,10 @@ class Acts:
         if table is self._log:
             yield from self._check_look(key, act, found)
             return
-        if "sha256" not in act.detail:
-            return  # of a release that did not vouch for rows
+        if "sha256" not in act.detail:  # of a release whose acts vouch for no rows
+            if found:
+                yield _added(table, key, len(found))
+            return
         if table is self._lists and not found:
             self._words.append((key, act))
         elif not vouched.holds(act.detail, found):
