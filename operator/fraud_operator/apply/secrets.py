@@ -67,11 +67,12 @@ class KeptSecrets:
 
 def made_up(values: Mapping[str, Value], there: Mapping[str, str] | None = None) -> dict[str, str]:
     """Data of a Secret (base64), of the keys that are not `there`: those are what others follow
-    from, and stay."""
+    from, and stay. A text of ours with the digest of another key is made anew where it is not what
+    it would be now."""
     known = {key: base64.b64decode(text).decode() for key, text in (there or {}).items()}
     made: dict[str, str] = {}
     for key, value in values.items():  # what follows from another key comes after it
-        if key not in known:
+        if key not in known or (isinstance(value, WithDigest) and _differs(value, key, known)):
             known[key] = _made_up(value, known)
             made[key] = base64.b64encode(known[key].encode()).decode()
     return made
@@ -107,6 +108,10 @@ def _place(desired: Desired) -> tuple[str, str]:
 
 def _plan(desired: Desired, uid: str) -> tuple[str, str]:
     return uid, sha256_hex(canonical_json(desired.manifest))
+
+
+def _differs(value: WithDigest, key: str, known: Mapping[str, str]) -> bool:
+    return value.of in known and _made_up(value, known) != known[key]
 
 
 def _made_up(value: Value, known: Mapping[str, str]) -> str:

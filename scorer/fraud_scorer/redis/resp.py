@@ -159,10 +159,10 @@ async def _open(connection: Connection, address: RedisAddress) -> None:
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     failed = OSError("no address")
-    for *_, (host, port, *_) in found:
+    for *_, (host, *_) in found:
         try:
             await loop.create_connection(
-                lambda: connection, host, port,
+                lambda: connection, str(host), address.port,
                 ssl=address.tls, server_hostname=address.host if address.tls else None,
             )  # fmt: skip
         except OSError as error:

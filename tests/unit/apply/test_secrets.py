@@ -81,6 +81,16 @@ def test_what_is_there_stays_and_what_follows_from_it_fits():
     assert text(made, "acl") == f"#{sha256(text(there, 'password').encode()).hexdigest()}"
 
 
+def test_an_acl_follows_the_release():
+    """A new release's scorers need other commands than those for which the Secret was made."""
+    before = {"password": Random(), "acl": WithDigest("password", "#{digest} +get")}
+    there = made_up(before)
+    assert made_up(before, there) == {}
+    made = made_up({**before, "acl": WithDigest("password", "#{digest} +get +getrange")}, there)
+    assert made.keys() == {"acl"}
+    assert text(made, "acl") == f"{text(there, 'acl')} +getrange"
+
+
 async def test_it_is_made_once_and_left_as_it_is(kube):
     assert (await applied(kube, desired())).outcome == "Applied"
     before = read(kube)["data"]

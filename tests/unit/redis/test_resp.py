@@ -92,7 +92,7 @@ def test_a_name_that_is_not_found_in_time_leaves_nothing_behind() -> None:
     async def tried() -> list[dict[str, Any]]:
         loop, told = asyncio.get_running_loop(), list[dict[str, Any]]()
         loop.set_exception_handler(lambda _, context: told.append(context))
-        with pytest.raises(RedisAway, match="redis.invalid:6379 cannot be reached"):
+        with pytest.raises(RedisAway, match=r"redis\.invalid:6379 cannot be reached"):
             await connect(RedisAddress("redis.invalid", 6379), patience=0.0)
         for _ in range(2):  # each takes all threads that look up, so that lookup is over, too
             others = [loop.getaddrinfo(f"n{n}.invalid", 1) for n in range(8)]
