@@ -49,7 +49,7 @@ class EmbeddedFeatures:
         """Call with its features; from then on it counts for others."""
         totals = self.histories.observe(transaction)
         lacking = any(
-            its is not None and state.unknown(kind, its)
+            kind.kind in transaction.entities and (its is None or state.unknown(kind, its))
             for kind, its in zip(self.layout.kinds, totals, strict=True)
         )
         values = self._values.of(totals, transaction.time)

@@ -43,10 +43,14 @@ class BoundedHistories(Histories):
         """The same of those of a kind that went."""
 
     def observe(self, transaction: Transaction) -> list[Totals | None]:
-        """The totals of each kind before this transaction, which then counts."""
-        if transaction.id in self._seen:
-            return super().observe(transaction)
+        """The totals of each kind before this transaction, which then counts. What is remembered of
+        one that had its id is told of the same entities only."""
+        seen = self._seen.get(transaction.id)
         totals = super().observe(transaction)
+        if seen is not None:
+            its = map(transaction.entities.get, self._kinds)
+            same = [one == before for one, before in zip(its, seen.entities, strict=True)]
+            return [one if told else None for one, told in zip(totals, same, strict=True)]
         for kind in self._by_name:
             if (entity := transaction.entities.get(kind)) is not None:
                 name = (kind, entity)

@@ -88,6 +88,22 @@ def bought(number: int, customer: str, time: int) -> Transaction:
     return Transaction(f"t-{number}", START + time, {"customer": customer}, 100, "EUR")
 
 
+def test_another_transaction_of_the_same_id_is_told_nothing(tmp_path: Path) -> None:
+    """Its answer may be forgotten sooner than that it was counted: by a restart, for one."""
+
+    async def served() -> None:
+        async with service(tmp_path / "data", COUNT) as one:
+            for n in range(3):
+                await one.answer(bought(n, "a", n))
+        async with service(tmp_path / "data", COUNT) as one:
+            assert one.ask(bought(2, "a", 2)).values["count_3h"] == 2.0
+            other = one.ask(bought(2, "b", 2))
+            assert (other.values["count_3h"], other.degraded) == (-7.0, ("features.defaults",))
+            assert one.ask(bought(3, "b", 3)).values["count_3h"] == 0.0, "and does not count"
+
+    asyncio.run(served())
+
+
 def test_who_had_to_go_is_not_known_for_as_long_as_windows_reach_back(tmp_path: Path) -> None:
     async def served() -> None:
         async with service(tmp_path / "data", COUNT, most_entities=2) as one:
