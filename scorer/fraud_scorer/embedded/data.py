@@ -92,7 +92,7 @@ class DataFile:
     def __init__(self, path: Path) -> None:
         """Open it, or make it. Raises OSError, whose text says what to do."""
         self.path = path
-        self._lock = _locked(path)
+        self._lock = _locked(path.resolve())
         try:
             self._connection, self.id = _opened(path)
         except BaseException:

@@ -7,7 +7,7 @@ import hashlib
 import logging
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -22,6 +22,7 @@ from fraud_scorer.ledger.entries import Answered, decode, decode_personal
 from fraud_scorer.ledger.labels import Added, Label
 from fraud_scorer.ledger.lookups import Answer, Known, Past, Place
 from fraud_scorer.ledger.old_records import Found
+from fraud_scorer.ledger.rows import moment
 from fraud_scorer.problem import OVERLOADED, RECORDS_AWAY, RETRY_AFTER, Problem
 
 T = TypeVar("T")
@@ -225,8 +226,8 @@ def _inserted(connection: sqlite3.Connection, one: Label, by: str) -> bool:
             [
                 one.transaction_id,
                 one.label,
-                one.event_time.astimezone(UTC).isoformat(),
-                one.observed_at.astimezone(UTC).isoformat(),
+                moment(one.event_time).isoformat(),
+                moment(one.observed_at).isoformat(),
                 one.source,
                 by,
             ],

@@ -26,6 +26,9 @@ def test_a_file_has_one_user(tmp_path: Path) -> None:
     first = DataFile(tmp_path / "data")
     with pytest.raises(OSError, match="another service uses this file"):
         DataFile(tmp_path / "data")
+    (tmp_path / "other name").symlink_to("data")
+    with pytest.raises(OSError, match="another service uses this file"):
+        DataFile(tmp_path / "other name")
     close(first)
     close(DataFile(tmp_path / "data"))
 

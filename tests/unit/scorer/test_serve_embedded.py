@@ -161,6 +161,18 @@ def test_features_follow_transactions_and_labels(version: Path, data: Path) -> N
         assert now == {"b": 1.0}, "the features of a user are those of now, two days long"
 
 
+def test_a_label_may_be_of_the_first_of_all_hours(version: Path, data: Path) -> None:
+    """An offset moves it out of the years that there are."""
+    first = "0001-01-01T00:00:00+14:00"
+    with laptop(version, data) as one:
+        added = one.client.post("/v1/labels", json=LABEL | dict.fromkeys(
+            ("event_time", "observed_at"), first
+        ))  # fmt: skip
+        assert added.json() == {"new": 1, "known": 0, "unmatched": 1}
+        (label,) = one.client.get("/v1/transactions/t-1").json()["labels"]
+        assert label["event_time"] == "0001-01-01T00:00:00Z"
+
+
 def test_what_is_described_is_served(version: Path, data: Path) -> None:
     """There are no lists here, so nobody is told of any."""
     with laptop(version, data) as one:
