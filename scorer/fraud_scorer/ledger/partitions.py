@@ -34,20 +34,29 @@ def make(connection: Connection, months: Iterable[date]) -> None:
         connection.execute("SELECT make_partitions(%s)", [month])
 
 
-def months(connection: Connection, table: str = "audit") -> list[date]:
-    """The months that the table has partitions for, oldest first."""
+def months(connection: Connection, table: str = "audit", *, going: bool = True) -> list[date]:
+    """The months that the table has partitions for, oldest first; also those that are `going`,
+    which readers do not see any more."""
     rows = connection.execute(
         "SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid"
-        " WHERE inhparent = %s::regclass",
-        [table],
+        " WHERE inhparent = %s::regclass AND (%s OR NOT inhdetachpending)",
+        [table, going],
     )
     matches = (_NAME.search(name) for (name,) in rows)
     return sorted(date(int(one[1]), int(one[2]), 1) for one in matches if one)
 
 
+def since(connection: Connection, table: str) -> datetime | None:
+    """Since when readers see everything in it; None where it has no partitions."""
+    seen = months(connection, table, going=False)
+    return datetime(seen[0].year, seen[0].month, 1, tzinfo=UTC) if seen else None
+
+
 def drop(connection: Connection, month: date) -> None:
-    """Detach and drop a month's partitions. Needs a connection with autocommit, as the owner."""
-    for table in PARTITIONED:
+    """Detach and drop a month's partitions, that of `audit` last: for as long as it is there, what
+    was broken off is begun again, and no other row lacks its entry. Needs a connection with
+    autocommit, as the owner."""
+    for table in reversed(PARTITIONED):
         name = sql.Identifier(f"{table}{month:_%Y_%m}")
         state = connection.execute(
             "SELECT inhdetachpending FROM pg_inherits WHERE inhrelid = to_regclass(%s)",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 
 import psycopg
+import pytest
 
 from fraud_scorer.ledger import old_records, partitions
 from fraud_scorer.ledger.archive import Archive
 from fraud_scorer.ledger.audit import verify
-from fraud_scorer.ledger.audit.findings import Kind
+from fraud_scorer.ledger.audit.findings import Finding, Kind
 from fraud_scorer.ledger.database import Database
 from fraud_scorer.ledger.retention import Retired, retire
 from fraud_scorer.ledger.seals import Signer, Verifier
@@ -32,6 +34,18 @@ def record(spool: Spool) -> None:
     write(one, range(100), at=OLD)
     write(one, range(100, 200), at=NEXT)
     one.close()
+
+
+def january(connection: Connection, table: str) -> bool:
+    """Whether readers see that month of a table."""
+    return date(2025, 1, 1) in partitions.months(connection, table, going=False)
+
+
+def wrong_rows(ledger: Database, archive: Archive, verifier: Verifier) -> list[Finding]:
+    """What verification finds besides entries: the beginning of the test's chain is of today, so
+    that January lies in the middle of it."""
+    findings = verify(ledger, archive, verifier).findings
+    return [one for one in findings if one.where != "Postgres, audit"]
 
 
 def only_old_months(connection: Connection) -> None:
@@ -131,6 +145,62 @@ def test_who_reads_is_not_held_up(
         assert not going.done()
         reader.rollback()
         assert going.result(timeout=60).dropped == (date(2025, 1, 1),)
+
+
+def test_a_month_that_is_going_verifies(
+    spool: Spool,
+    ledger: Database,
+    dsn: str,
+    connection: Connection,
+    archive: Archive,
+    signer: Signer,
+    verifier: Verifier,
+) -> None:
+    """Its partitions go one after the other, each once nobody reads it."""
+    record(spool)
+    ship(spool, ledger, archive, signer)
+    assert wrong_rows(ledger, archive, verifier) == []
+    with ThreadPoolExecutor(1) as pool, ExitStack() as stack:
+        readers = {
+            table: stack.enter_context(psycopg.connect(dsn))
+            for table in ("predictions", "transactions", "audit")
+        }
+        looking = stack.enter_context(psycopg.connect(dsn, autocommit=True))
+        connection.execute("SET statement_timeout = '20s'")
+        for table, reader in readers.items():
+            reader.execute(f"SELECT count(*) FROM {table}_2025_01".encode())
+        going = pool.submit(retire, connection, archive, verifier, hot=HOT, now=LATER)
+        for table, reader in readers.items():
+            while january(looking, table):
+                assert not going.done()
+            assert wrong_rows(ledger, archive, verifier) == []
+            reader.rollback()
+        assert going.result(timeout=60).dropped == (date(2025, 1, 1),)
+    assert wrong_rows(ledger, archive, verifier) == []
+
+
+def test_a_month_that_went_in_part_is_finished(
+    spool: Spool,
+    ledger: Database,
+    dsn: str,
+    connection: Connection,
+    archive: Archive,
+    signer: Signer,
+    verifier: Verifier,
+) -> None:
+    record(spool)
+    ship(spool, ledger, archive, signer)
+    with psycopg.connect(dsn) as reader:
+        reader.execute("SELECT count(*) FROM transactions_2025_01")
+        connection.execute("SET statement_timeout = '1s'")
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            retire(connection, archive, verifier, hot=HOT, now=LATER)
+        connection.execute("RESET statement_timeout")
+        assert wrong_rows(ledger, archive, verifier) == []
+    done = retire(connection, archive, verifier, hot=HOT, now=LATER)
+    assert done == Retired((date(2025, 1, 1),), ())
+    for table in partitions.PARTITIONED:
+        assert not january(connection, table)
 
 
 def test_room_is_told_by_what_a_day_takes(

@@ -113,6 +113,8 @@ class Acts:
         self, table: _Table, key: Key, act: Acted, found: list[Row]
     ) -> Iterator[Finding]:
         if table is self._log:
+            if not found and act.at < table.rows.since:
+                return
             yield from self._check_look(key, act, found)
             return
         if "sha256" not in act.detail:  # of a release whose acts vouch for no rows

@@ -57,7 +57,7 @@ def check(
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         heads = _heads(connection)
-        since = _since(connection)
+        since = partitions.since(connection, "audit") or datetime.now(UTC)
         projections = Projections(connection, subject_kind, since)
         acts = Acts(connection, archived, since)
         seen = set()
@@ -234,14 +234,6 @@ def _sealed_ends(archived: Archived | None, chain: UUID) -> dict[int, str]:
 def _heads(connection: Connection) -> dict[UUID, _Head]:
     rows = connection.execute("SELECT chain, began_at, delivered, hash, sealed FROM chains")
     return {row[0]: _Head(*row) for row in rows}
-
-
-def _since(connection: Connection) -> datetime:
-    """Since when Postgres keeps everything."""
-    months = partitions.months(connection)
-    if not months:
-        return datetime.now(UTC)
-    return datetime(months[0].year, months[0].month, 1, tzinfo=UTC)
 
 
 def _entries(connection: Connection) -> Iterator[tuple[Any, ...]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, LiteralString
 from uuid import UUID
@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 from psycopg import sql
 
-from fraud_scorer.ledger import erasure
+from fraud_scorer.ledger import erasure, partitions
 from fraud_scorer.ledger.audit.findings import NO_CHAIN, Finding, Kind
 from fraud_scorer.ledger.database import Connection
 from fraud_scorer.ledger.delivery import EMPTIED
@@ -34,6 +34,7 @@ Row = tuple[Any, ...]
 Key = tuple[UUID, int]
 
 _FETCHED = 5000
+_EVER = datetime.min.replace(tzinfo=UTC)
 _MOST_NAMED = 100
 """Rows of a month that are named one by one."""
 _PREDICTIONS, _TRANSACTIONS = "Postgres, predictions", "Postgres, transactions"
@@ -45,7 +46,7 @@ class Projections:
     def __init__(self, connection: Connection, subject_kind: str, since: datetime) -> None:
         """`subject_kind`: the kind of entity that `user_id` is. `since`: what came before is not in
         Postgres any more."""
-        self._subject_kind, self._since = subject_kind, month_of(since)
+        self._subject_kind = subject_kind
         self.erased = 0
         """Transactions whose person was erased."""
         self._emptied, self._told = Emptied(), Emptied()
@@ -60,16 +61,20 @@ class Projections:
             'recorded_at, transaction_id, user_id, "timestamp", amount_minor, currency, entities,'
             " personal, salt",
         )  # fmt: skip
+        self._since = month_of(max(since, self._transactions.since))
 
     def check(self, chain: UUID, sequence: int, entry: Entry) -> Iterator[Finding]:
         """What is wrong with the rows of that entry, and with those before them."""
         key = (chain, sequence)
-        expected = _expected_predictions(entry)
         yield from _added(_PREDICTIONS, self._predictions.before(key))
-        yield from _compared(_PREDICTIONS, key, expected, self._predictions.at(key))
+        rows = self._predictions.at(key)
+        if rows or entry.at >= self._predictions.since:
+            yield from _compared(_PREDICTIONS, key, _expected_predictions(entry), rows)
         yield from _added(_TRANSACTIONS, self._transactions.before(key))
         found = self._transactions.at(key)
-        if isinstance(entry, Answered) and entry.personal:
+        if not found and entry.at < self._transactions.since:
+            pass
+        elif isinstance(entry, Answered) and entry.personal:
             yield from self._check_transaction(key, entry, found)
         elif found:
             yield from _added(_TRANSACTIONS, [(key, found)])
@@ -122,6 +127,8 @@ class Rows:
     """A table's rows, by their entry."""
 
     def __init__(self, connection: Connection, table: str, columns: LiteralString) -> None:
+        self.since = partitions.since(connection, table) or _EVER
+        """What is older may have been dropped already, while its entry is still there."""
         self._groups = groupby(_stream(connection, table, columns), key=lambda row: row[:2])
         self._next = next(self._groups, None)
 
