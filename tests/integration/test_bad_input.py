@@ -3,13 +3,12 @@ on, and putting it right is enough."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
 from tests.support.bucket import Bucket
-from tests.support.kubelet import roll_out
+from tests.support.kubelet import roll_out, scorer_pods
 from tests.support.process import Installation, Operator, wait_for
 
 NOBODY = "nobody-has-it"
@@ -23,8 +22,7 @@ def running(installation: Installation, operator: Operator, bucket: Bucket) -> I
 
 
 def pods(at: Installation) -> set[str]:
-    text = at.kubectl("get", "pods", "--selector=fraudops.io/detector=cards", "--output=json")
-    return {pod["metadata"]["uid"] for pod in json.loads(text)["items"]}
+    return set(scorer_pods(at, "cards"))
 
 
 def condition(at: Installation, kind: str) -> dict[str, Any]:

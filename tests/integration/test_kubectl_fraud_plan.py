@@ -15,7 +15,7 @@ from tests.cluster import Cluster
 from tests.cluster.audit import AuditLog
 from tests.support.bucket import Bucket
 from tests.support.fraud_cli import Answer, FraudCli, fraud_cli
-from tests.support.kubelet import roll_out
+from tests.support.kubelet import roll_out, scorer_pods
 from tests.support.process import SCORER_IMAGE, Installation, Operator, wait_for
 
 KINDS = (
@@ -105,9 +105,9 @@ def test_what_it_says_is_what_happens_and_it_writes_nothing(
         if number == 0:
             assert installation.get("frauddetector", "cards") is None
         else:
-            running = installation.names("pods")
-            named = {f"pod/{name}" for name in detector["pods"]["restart"]}
-            assert named == (running if restart else set())
+            pods = scorer_pods(installation, "cards").values()
+            running = {pod["metadata"]["name"] for pod in pods}
+            assert set(detector["pods"]["restart"]) == (running if restart else set())
             assert restart in " ".join(detector["pods"]["because"])
         installation.apply(manifest)
         wait_for("nothing left to do", lambda m=manifest: fraud.plan(m).code == 0, seconds=60)

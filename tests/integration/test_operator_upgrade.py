@@ -12,22 +12,12 @@ from typing import Any
 from tests.cluster.audit import AuditLog
 from tests.support.bucket import Bucket
 from tests.support.closing import say
-from tests.support.kubelet import make_ready, roll_out
+from tests.support.kubelet import make_ready, roll_out, scorer_pods
 from tests.support.later_operator import VARIABLE
 from tests.support.process import Installation, wait_for
 
 LATER = "tests.support.later_operator"
 NEWER_IMAGE = "registry.example/fraudops/scorer:2"
-
-
-def pods(at: Installation) -> dict[str, dict[str, Any]]:
-    """The scorer pods that are not going, by UID."""
-    text = at.kubectl("get", "pods", "--selector=fraudops.io/detector=cards", "--output=json")
-    return {
-        pod["metadata"]["uid"]: pod
-        for pod in json.loads(text)["items"]
-        if "deletionTimestamp" not in pod["metadata"]
-    }
 
 
 def variables(pod: dict[str, Any]) -> list[Any]:
@@ -49,7 +39,7 @@ def test_no_pod_restarts_until_its_inputs_change_or_the_upgrade_is_taken(
     with installation.operator("today") as today:
         today.wait_to_lead()
         roll_out(installation, "cards", 2)
-    before = pods(installation)
+    before = scorer_pods(installation, "cards")
     assert len(before) == 2
 
     audit.mark()
@@ -62,13 +52,13 @@ def test_no_pod_restarts_until_its_inputs_change_or_the_upgrade_is_taken(
         )
         written = {e.resource for e in audit.entries(installation.user) if e.writes}
         assert written <= {"frauddetectors/status", "events", "leases"}
-        assert pods(installation).keys() == before.keys()
+        assert scorer_pods(installation, "cards").keys() == before.keys()
 
         # What is no input of the template leaves it alone: the old pods stay, a new one is like
         # them.
         installation.kubectl("scale", "frauddetector/cards", "--replicas=3")
         make_ready(installation, "cards", 3)
-        scaled = pods(installation)
+        scaled = scorer_pods(installation, "cards")
         assert before.keys() < scaled.keys()
         assert VARIABLE not in [one for pod in scaled.values() for one in variables(pod)]
         assert condition(installation, "UpgradeAvailable")["status"] == "True"
@@ -79,7 +69,7 @@ def test_no_pod_restarts_until_its_inputs_change_or_the_upgrade_is_taken(
         image = json.dumps({"spec": {"scorer": {"image": NEWER_IMAGE}}})
         installation.kubectl("patch", "frauddetector/cards", "--type=merge", f"--patch={image}")
         roll_out(installation, "cards", 3)
-        taken = pods(installation)
+        taken = scorer_pods(installation, "cards")
         assert not taken.keys() & scaled.keys()
         assert all(VARIABLE in variables(pod) for pod in taken.values())
         wait_for(
@@ -104,7 +94,7 @@ def test_a_change_of_the_inputs_takes_the_newer_template(
     with installation.operator("today") as today:
         today.wait_to_lead()
         roll_out(installation, "cards", 2)
-    before = pods(installation)
+    before = scorer_pods(installation, "cards")
     with installation.operator("later", module=LATER) as later:
         later.wait_to_lead()
         wait_for(
@@ -115,6 +105,6 @@ def test_a_change_of_the_inputs_takes_the_newer_template(
             bucket.detector(scorer={"replicas": 2, "terminationGracePeriodSeconds": 45})
         )
         roll_out(installation, "cards", 2)
-        after = pods(installation)
+        after = scorer_pods(installation, "cards")
         assert not after.keys() & before.keys()
         assert all(VARIABLE in variables(pod) for pod in after.values())

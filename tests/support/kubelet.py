@@ -11,15 +11,22 @@ from tests.cluster import ClusterError
 from tests.support.process import Installation, wait_for
 
 
+def scorer_pods(at: Installation, detector: str) -> dict[str, dict[str, Any]]:
+    """The detector's scorer pods that are not going, by UID."""
+    scorers = f"fraudops.io/detector={detector},app.kubernetes.io/name=fraud-scorer"
+    text = at.kubectl("get", "pods", "--output=json", f"--selector={scorers}")
+    return {
+        pod["metadata"]["uid"]: pod
+        for pod in json.loads(text)["items"]
+        if "deletionTimestamp" not in pod["metadata"]
+    }
+
+
 def make_ready(at: Installation, detector: str, count: int) -> None:
     """Wait for that many scorer pods of the detector, and say that they are ready."""
 
     def pods() -> list[dict[str, Any]] | None:
-        scorers = f"fraudops.io/detector={detector},app.kubernetes.io/name=fraud-scorer"
-        text = at.kubectl("get", "pods", "--output=json", f"--selector={scorers}")
-        found = [
-            pod for pod in json.loads(text)["items"] if "deletionTimestamp" not in pod["metadata"]
-        ]
+        found = list(scorer_pods(at, detector).values())
         # Once the scheduler has found no node it lets the pod be; what it says later would replace
         # what is said here.
         seen = [pod for pod in found if _condition(pod, "PodScheduled")]

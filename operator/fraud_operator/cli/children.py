@@ -45,8 +45,9 @@ class Part:
 
 
 def parts(children: Mapping[tuple[str, str], Object], pods: Iterable[Object]) -> list[Part]:
-    """Every child, the most telling first; pods are with their Deployment, StatefulSet or Job. What
-    served before is history, and has a command of its own."""
+    """Every child, the most telling first; pods are with their Deployment, StatefulSet or Job, and
+    those of a Job that is done tell nothing. What served before is history, and has a command of
+    its own."""
     scorers: list[Part] = []
     of_others: dict[tuple[str, str], list[Part]] = {}
     for one in pods:
@@ -64,7 +65,7 @@ def parts(children: Mapping[tuple[str, str], Object], pods: Iterable[Object]) ->
             continue
         ready, message = _SAYS.get(kind, _nothing)(obj)
         hangs_on: tuple[Part, ...] = of_deployment if kind == "Deployment" else ()
-        if kind in _OWNERS:
+        if kind in _OWNERS and not _is_done(obj):
             hangs_on = tuple(of_others.get((kind, name), ()))
         found.append(Part(kind, name, ready, message, hangs_on))
     if of_deployment and not any(part.pods for part in found):
@@ -177,16 +178,24 @@ def _claim(obj: Object) -> tuple[bool | None, str]:
 
 def _job(obj: Object) -> tuple[bool | None, str]:
     said = obj["metadata"].get("annotations") or {}
-    conditions = (obj.get("status") or {}).get("conditions") or ()
-    ended = {one["type"]: one for one in conditions if one["status"] == "True"}
     text = f"verifies version {said.get(_VERSION, '?')}"
     if (obj["metadata"].get("labels") or {}).get(_NAME) == _SCHEMA:
         text = "brings the schema up to date"
     if (attempt := said.get(_ATTEMPT, "1")) != "1":
         text += f", attempt {attempt}"
-    if failed := ended.get("Failed"):
+    if failed := _true_conditions(obj).get("Failed"):
         return False, f"{text}: {failed.get('reason', 'failed')}"
-    return None, f"{text}: {'done' if 'Complete' in ended else 'under way'}"
+    return None, f"{text}: {'done' if _is_done(obj) else 'under way'}"
+
+
+def _is_done(obj: Object) -> bool:
+    """Whether it is a Job that has ended well."""
+    return "Complete" in _true_conditions(obj)
+
+
+def _true_conditions(obj: Object) -> Mapping[str, Object]:
+    conditions = (obj.get("status") or {}).get("conditions") or ()
+    return {one["type"]: one for one in conditions if one["status"] == "True"}
 
 
 def _owner_of(pod: Object) -> tuple[str, str] | None:

@@ -246,6 +246,18 @@ def test_a_child_says_how_it_is(children: dict[Any, Object], ready: bool | None,
     assert (found.ready, found.message) == (ready, said)
 
 
+@pytest.mark.parametrize(("ended", "shown"), [("Complete", 0), ("Failed", 1)])
+def test_the_pods_of_a_job_are_shown_unless_it_is_done(ended: str, shown: int) -> None:
+    job = child("Job", {}, {"conditions": [{"type": ended, "status": "True"}]})
+    ((_, name),) = job
+    pod = {
+        "metadata": {"name": "judge", "ownerReferences": [{"kind": "Job", "name": name}]},
+        "status": {"phase": "Succeeded"},
+    }
+    (found,) = parts(job, [pod])
+    assert len(found.pods) == shown
+
+
 def test_a_pod_says_what_hinders_it() -> None:
     store = ObjectStore(keep=whole)
     pod = {
