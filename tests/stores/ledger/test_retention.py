@@ -48,11 +48,6 @@ def wrong_rows(ledger: Database, archive: Archive, verifier: Verifier) -> list[F
     return [one for one in findings if one.where != "Postgres, audit"]
 
 
-def only_old_months(connection: Connection) -> None:
-    """The ends of the test's chain are of today: leave the months between out of account."""
-    connection.execute("UPDATE chains SET began_at = '2025-01-31'")
-
-
 def test_months_are_counted(connection: Connection) -> None:
     ahead = partitions.months_ahead(datetime(2026, 11, 30, tzinfo=UTC))
     assert ahead == [date(2026, 11, 1), date(2026, 12, 1), date(2027, 1, 1), date(2027, 2, 1)]

@@ -201,6 +201,22 @@ class TestChainsOfActs:
         ).fetchall()
         assert [kind for (kind,) in kinds] == ["began", *["acted"] * 7]
 
+    @pytest.mark.parametrize(
+        "change",
+        ["pod = 'p'", "detector = 'd'", "began_at = now() + interval '1 year'"],
+    )
+    def test_no_chain_is_hidden_from_those_who_seal(
+        self, written: Connection, check: Check, change: str
+    ) -> None:
+        written.execute(f"UPDATE chains SET {change} WHERE open".encode())
+        assert found(check()) == {(Kind.CHANGED, "Postgres, chains")}
+
+    def test_nobody_is_made_to_go_on_with_a_process_s_chain(
+        self, written: Connection, check: Check
+    ) -> None:
+        written.execute("UPDATE chains SET open = NOT open")
+        assert found(check()) == {(Kind.CHANGED, "Postgres, chains")}
+
     def test_those_who_act_at_once_do_not_wait_for_each_other(
         self, dsn: str, connection: Connection, ledger: Database
     ) -> None:
@@ -240,6 +256,22 @@ class TestChainsOfActs:
         lookups.transaction(written, "tx-10", principal="ann")
         assert check().findings == []
         assert written.execute("SELECT count(*) FROM chains WHERE pod = ''").fetchone() == (2,)
+
+    def test_nobody_goes_on_with_one_that_is_sealed(
+        self, written: Connection, spool: Spool, ledger: Database, archive: Archive,
+        signer: Signer, check: Check,
+    ) -> None:  # fmt: skip
+        """No shipper would seal what is added: it could be rewritten for good."""
+        one = shipper(spool, ledger, archive, signer)
+        sealed = "SELECT count(*) FROM chains WHERE pod = '' AND sealed = 1 AND NOT open"
+        steps_until(one, "sealed", lambda: written.execute(sealed).fetchone() == (1,))
+        written.execute("UPDATE chains SET open = true WHERE pod = ''")
+        assert found(check()) == {(Kind.CHANGED, "Postgres, chains")}
+        lookups.transaction(written, "tx-10", principal="ann")
+        written.execute("UPDATE chains SET open = false")
+        (finding,) = check().findings
+        assert (finding.kind, finding.where) == (Kind.ADDED, "Postgres, audit")
+        assert "1 entries were added after the chain was sealed" in finding.message
 
 
 class TestAfterTheirMonth:

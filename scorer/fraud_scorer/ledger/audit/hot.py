@@ -21,9 +21,9 @@ from fraud_scorer.ledger.audit.findings import Finding, Kind, Placed, check_link
 from fraud_scorer.ledger.audit.projections import Projections
 from fraud_scorer.ledger.chain import origin
 from fraud_scorer.ledger.database import Connection
-from fraud_scorer.ledger.entries import decode
+from fraud_scorer.ledger.entries import Began, decode
 
-_WHERE = "Postgres, audit"
+_WHERE, _CHAINS = "Postgres, audit", "Postgres, chains"
 _FETCHED = 5000
 
 
@@ -35,6 +35,9 @@ class _Head(NamedTuple):
     delivered: int
     hash: bytes
     sealed: int
+    detector: str
+    pod: str
+    open: bool
 
 
 Tables = tuple[Projections, Acts]
@@ -95,7 +98,7 @@ def _check_chain(
         for _, sequence, recorded_at, kind, body, digest in rows:
             looked.entries += 1
             last = Placed(sequence, body.encode(), digest)
-            findings.extend(_check_row(chain, last, recorded_at, kind, ends, tables))
+            findings.extend(_check_row(head, chain, last, recorded_at, kind, ends, tables))
             yield last
 
     entries = placed()
@@ -111,6 +114,7 @@ def _check_chain(
 
 
 def _check_row(
+    head: _Head | None,
     chain: UUID,
     entry: Placed,
     recorded_at: datetime,
@@ -133,8 +137,21 @@ def _check_row(
             Kind.CHANGED, _WHERE, chain, entry.sequence,
             "its columns recorded_at and kind do not say what its body says",
         )  # fmt: skip
+    if isinstance(said, Began):
+        yield from _check_began(head, entry.sequence, said)
     for each in tables:
         yield from each.check(chain, entry.sequence, said)
+
+
+def _check_began(head: _Head | None, sequence: int, began: Began) -> Iterator[Finding]:
+    """Whether a chain's row says of it what it says itself: by that it is told which chains of acts
+    are to be ended and sealed."""
+    wanted = (began.at, began.detector, began.pod)
+    if head is not None and wanted != (head.began_at, head.detector, head.pod):
+        yield Finding(
+            Kind.CHANGED, _CHAINS, head.chain, sequence,
+            "the chain's row does not say what its first entry says",
+        )  # fmt: skip
 
 
 def _before(
@@ -162,7 +179,7 @@ def _check_end(
     head: _Head | None, chain: UUID, last: Placed, archived: Archived | None
 ) -> Iterator[Finding]:
     if head is None:
-        yield Finding(Kind.MISSING_CHAIN, "Postgres, chains", chain, -1, "its row was removed")
+        yield Finding(Kind.MISSING_CHAIN, _CHAINS, chain, -1, "its row was removed")
         return
     ends = max(head.delivered, archived.end(chain) if archived is not None else 0)
     if last.sequence + 1 < ends:
@@ -176,10 +193,27 @@ def _check_end(
         )
     elif last.hash != head.hash:
         yield Finding(
-            Kind.CHANGED, "Postgres, chains", chain, last.sequence,
+            Kind.CHANGED, _CHAINS, chain, last.sequence,
             "the chain's row has another hash than its last entry",
         )  # fmt: skip
     yield from _check_sealed(head, archived)
+    yield from _check_open(head, last, archived)
+
+
+def _check_open(head: _Head, last: Placed, archived: Archived | None) -> Iterator[Finding]:
+    """What is sealed, or a process's, nobody goes on with: no shipper would seal that."""
+    if head.open and (head.sealed or head.pod):
+        yield Finding(
+            Kind.CHANGED, _CHAINS, head.chain, -1,
+            "acts would go on with this chain, which is sealed or a process's",
+        )  # fmt: skip
+    elif archived is not None and not head.pod and not head.open:
+        ends = archived.end(head.chain)
+        if 0 < ends <= last.sequence and not archived.sealed_since(head.chain):
+            yield Finding(
+                Kind.ADDED, _WHERE, head.chain, ends,
+                f"{last.sequence + 1 - ends} entries were added after the chain was sealed",
+            )  # fmt: skip
 
 
 def _check_sealed(head: _Head, archived: Archived | None) -> Iterator[Finding]:
@@ -215,7 +249,7 @@ def _check_unknown(archived: Archived, heads: dict[UUID, _Head]) -> Iterator[Fin
     for chain in archived.seals:
         if chain not in heads and archived.end(chain):
             yield Finding(
-                Kind.MISSING_CHAIN, "Postgres, chains", chain, -1,
+                Kind.MISSING_CHAIN, _CHAINS, chain, -1,
                 "the archive has it, and Postgres has nothing of it",
             )  # fmt: skip
 
@@ -232,7 +266,9 @@ def _sealed_ends(archived: Archived | None, chain: UUID) -> dict[int, str]:
 
 
 def _heads(connection: Connection) -> dict[UUID, _Head]:
-    rows = connection.execute("SELECT chain, began_at, delivered, hash, sealed FROM chains")
+    rows = connection.execute(
+        "SELECT chain, began_at, delivered, hash, sealed, detector, pod, open FROM chains"
+    )
     return {row[0]: _Head(*row) for row in rows}
 
 
