@@ -53,14 +53,15 @@ def _count(one: Running, given: Contest, stores: Stores, length: int) -> Counted
     customer = f"customer-of-{length}"
     with stores.database.connect() as connection:
         connection.execute(_PAST, {"customer": customer, "count": length})
-    entities = {**given.transactions[0]["entities"], "customer": customer}
+    transaction = given.happening()[0]
+    entities = {**transaction["entities"], "customer": customer}
     asked = 0
 
     def ask() -> list[str]:
         nonlocal asked
         asked += 1
         name = f"{customer}-now-{asked}"
-        body = {**given.transactions[0], "transaction_id": name, "entities": entities}
+        body = {**transaction, "transaction_id": name, "entities": entities}
         return list(one.ask(body)["degraded"])
 
     ends = time.monotonic() + _WARM_SECONDS

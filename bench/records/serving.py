@@ -28,16 +28,19 @@ from urllib.request import urlopen
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench.records import servers
-from bench.records.servers import Contest
+from bench.records.servers import Contest, Transaction
 from bench.records.spent import Meter, Spent, shippers
 from bench.records.stores import Stores
 from bench.scorer.load import NUMBER, Generator, Load, write_requests
 from bench.scorer.running import Running, ServerError, free_ports, running
 from bench.scorer.servers import Place, Server
+from fraud_scorer.features.settings import Settings
 from tests.cluster.progress import say, step
 
 CONNECTIONS = (16, 64)
 _WARM_SECONDS, _DRAIN_SECONDS = 60.0, 120.0
+_TIMES_SETTLED = 2
+"""Until nearly all histories in Redis are as on an ordinary day: final ones."""
 _ASKED_TOGETHER = 16
 _COLD_SHARE = 0.001
 _ANSWERS = "answers"
@@ -109,12 +112,16 @@ def measure(
                 servers.plain_way(given, stores),
             )
         ]
-        requests = [_requests(one.server, given, folder) for one, _ in contestants]
         whole, path = contestants[1]
+        for _ in range(_TIMES_SETTLED):
+            _warm(whole, given.happening())
+            _settle()
+        transactions = given.happening()
+        requests = [_requests(one.server, transactions, folder) for one, _ in contestants]
         sustained = Served(f"{path.title}, shipping")
         shipped: list[float] = []
         _move(shippers(whole), generator.cores.generator)
-        _warm(whole, given)
+        _warm(whole, transactions)
         _drain(stores)
         for number in range(spans.rounds):
             for (one, found), file in zip(contestants, requests, strict=True):
@@ -198,8 +205,8 @@ def _started(
         yield one
 
 
-def _requests(server: Server, given: Contest, folder: Path) -> Path:
-    bodies = [server.body(one) for one in given.transactions]
+def _requests(server: Server, transactions: Sequence[Transaction], folder: Path) -> Path:
+    bodies = [server.body(one) for one in transactions]
     return write_requests(folder / f"{server.key}.requests", server.path, bodies)
 
 
@@ -235,16 +242,24 @@ def _move(processes: Sequence[int], core: int) -> None:
             os.sched_setaffinity(int(task.name), {core})
 
 
-def _warm(whole: Running, given: Contest) -> None:
+def _settle() -> None:
+    """Wait until histories that were read for the time being are to be read from Postgres again:
+    those of a Redis that was just born, or was asked before Postgres had answered."""
+    settle = Settings().settle
+    with step(f"a Redis that has lived for {settle:g} s"):
+        time.sleep(settle + 1)
+
+
+def _warm(whole: Running, transactions: Sequence[Transaction]) -> None:
     """Ask about every entity until all histories are in Redis, as during a day."""
-    with step(f"histories of {len(given.transactions):,} customers and terminals"):
+    with step(f"histories of {len(transactions):,} customers and terminals"):
         ends = time.monotonic() + _WARM_SECONDS
-        cold: Sequence[int] = range(len(given.transactions))
+        cold: Sequence[int] = range(len(transactions))
         turn = 0
-        while len(cold) > _COLD_SHARE * len(given.transactions):
+        while len(cold) > _COLD_SHARE * len(transactions):
             turn += 1
             with ThreadPoolExecutor(_ASKED_TOGETHER) as pool:
-                why = list(pool.map(partial(_degraded, whole, given, turn), cold))
+                why = list(pool.map(partial(_degraded, whole, transactions, turn), cold))
             cold = [at for at, found in zip(cold, why, strict=True) if found]
             if time.monotonic() > ends:
                 said = sorted({each for found in why for each in found})
@@ -252,8 +267,8 @@ def _warm(whole: Running, given: Contest) -> None:
                 break
 
 
-def _degraded(whole: Running, given: Contest, turn: int, at: int) -> list[str]:
-    one = given.transactions[at]
+def _degraded(whole: Running, transactions: Sequence[Transaction], turn: int, at: int) -> list[str]:
+    one = transactions[at]
     number = f"w{turn % 1000:03}{at:0{len(NUMBER) - 4}}"
     body = {**one, "transaction_id": one["transaction_id"].replace(NUMBER, number)}
     try:
