@@ -2,8 +2,8 @@
 
 Fed by watches, by complete lists and by the answers to our own writes, in any order: an object is
 only ever replaced by a newer one (resourceVersions are compared as numbers, which every server that
-we support uses; one that is not a number always wins). Deletions leave a tombstone for a while, so
-that a late answer cannot bring back a ghost.
+we support uses; one that is not a number always wins), and only ends by an end that came later.
+Deletions leave a tombstone for a while, so that a late answer cannot bring back a ghost.
 
 Objects are kept as compressed JSON, a tenth of what the dicts would need, and unpacked when a
 detector is looked at, and cut down to what is read (`projection`): an object of which nothing else
@@ -13,6 +13,7 @@ never kept.
 
 from __future__ import annotations
 
+import itertools
 import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping
@@ -116,8 +117,10 @@ class ObjectStore:
         if grave is not None and not _newer(version, grave.version):
             return ()
         kept = self._keep(kind, obj)
-        if kept is None and known is None:
-            return ()
+        if kept is None:
+            self._bury(place, version)  # what was said of it before is no news any more
+            if known is None:
+                return ()
         if known is not None and (home != key or kept is None):
             self._drop(home, id_)  # its owner was changed by hand, or there is no more to say of it
         if key is not None and kept is not None:
@@ -133,11 +136,15 @@ class ObjectStore:
         is not: that is for `put`."""
         meta = obj["metadata"]
         id_ = _Id(kind.kind, meta["name"])
-        home = self._homes.get((meta["namespace"], *id_))
-        if home is None:
-            return self._keep(kind, obj) is None
-        known = self._objects[home][id_]
+        place = (meta["namespace"], *id_)
+        home = self._homes.get(place)
         version = str(meta.get("resourceVersion", ""))
+        if home is None:
+            if self._keep(kind, obj) is not None:
+                return False
+            self._bury(place, version)
+            return True
+        known = self._objects[home][id_]
         if not _newer(version, known.version):
             return True
         kept = self._keep(kind, obj) if key_of(kind, obj) == home else None
@@ -155,7 +162,10 @@ class ObjectStore:
         version = str(meta.get("resourceVersion", ""))
         if home is not None:
             known = self._objects[home][id_]
-            if known.uid != meta.get("uid", "") and _newer(known.version, version):
+            another = known.uid != meta.get("uid", "")
+            # Of the same object, where its label was taken and is back: what is absorbed at the
+            # watch overtakes what goes on from there.
+            if _newer(known.version, version) and (another or known.version.isdecimal()):
                 return ()
             self._drop(home, id_)
         self._bury(place, version)
@@ -203,11 +213,12 @@ class ObjectStore:
 
     def _bury(self, place: _Place, version: str) -> None:
         now = self._clock()
-        for old, tombstone in list(self._tombstones.items()):
-            if tombstone.until > now:
-                break
+        over = itertools.takewhile(lambda one: one[1].until <= now, self._tombstones.items())
+        for old, _ in list(over):
             del self._tombstones[old]
-        self._tombstones.pop(place, None)
+        before = self._tombstones.pop(place, None)
+        if before is not None and not _newer(version, before.version):
+            version = before.version
         self._tombstones[place] = _Tombstone(version, now + _TOMBSTONE_SECONDS)
 
     def _unpacked(self, key: Key, id_: _Id) -> Object | None:

@@ -163,6 +163,33 @@ def test_a_pod_of_which_there_is_no_more_to_say_is_left_out(store: ObjectStore) 
     assert store.pods(KEY) == []
 
 
+def test_a_deletion_that_is_told_late_takes_nothing_that_was_seen_since(store: ObjectStore) -> None:
+    """Its label was removed (6) and put back (7): what a watch absorbs overtakes what goes on."""
+    pod = obj(POD, "cards-1", 5, status={"podIP": "10.0.0.1"})
+    store.put(POD, pod)
+    again = obj(POD, "cards-1", 7, status={"podIP": "10.0.0.1"})
+    assert store.absorb(POD, again)
+    removed = obj(POD, "cards-1", 6, detector=None, status={"podIP": "10.0.0.1"})
+    assert store.remove(POD, removed) == ()
+    assert [one["metadata"]["name"] for one in store.pods(KEY)] == ["cards-1"]
+    assert store.remove(POD, obj(POD, "cards-1", 8)) == (KEY,)
+
+
+def test_what_was_said_before_there_was_nothing_to_say_is_no_news(store: ObjectStore) -> None:
+    unschedulable = {"type": "PodScheduled", "status": "False", "message": "no node"}
+    stuck = obj(POD, "cards-1", 6, status={"conditions": [unschedulable]})
+    assert store.absorb(POD, obj(POD, "cards-1", 7, status={"phase": "Pending"}))
+    assert store.put(POD, stuck) == (), "it has a node by now"
+    assert store.put(POD, obj(POD, "cards-1", 8, status={"conditions": [unschedulable]}))
+    assert store.put(POD, obj(POD, "cards-1", 9, status={"phase": "Pending"})) == (KEY,)
+    assert store.put(POD, stuck) == (), "as little when it was known in between"
+    before = obj(POD, "cards-1", 7, uid="before")
+    assert store.remove(POD, before) == ()
+    late = obj(POD, "cards-1", 8, status={"conditions": [unschedulable]})
+    assert store.put(POD, late) == (), "the late end of another pod opens no door to it"
+    assert store.put(POD, obj(POD, "cards-1", 10, status={"podIP": "10.0.0.1"})) == (KEY,)
+
+
 def test_a_job_is_news_when_it_is_over(store: ObjectStore) -> None:
     def job(version: int, **status: Any) -> dict[str, Any]:
         return obj(JOB, "cards-verify", version, status=status)
