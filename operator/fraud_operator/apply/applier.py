@@ -175,7 +175,7 @@ class Applier:
         live = run.children.get((result.kind, result.name))
         if live is None:
             try:
-                made = await self._make(desired, manifest)
+                made = await self._make(run, desired, manifest)
             except Conflict:
                 # There is one, though not in our view: perhaps without our label. Never adopt it.
                 live = await self._kube.get(kind_of(manifest), run.key.namespace, result.name)
@@ -206,7 +206,7 @@ class Applier:
         meta = desired.manifest["metadata"]
         live = await self._kube.get(kind_of(desired.manifest), meta["namespace"], meta["name"])
         if live is None:
-            await self._make(desired, desired.manifest)
+            await self._make(run, desired, desired.manifest)
             if (result.kind, result.name) in run.had:
                 _reverted(run, result, _REMADE.format(what=f"{result.kind} {result.name}"))
             return replace(result, outcome="Applied")
@@ -250,7 +250,7 @@ class Applier:
             onto["resource_version"] = live["metadata"]["resourceVersion"]
         if not same_plan and _HASH_PATH not in drift:
             await replicas.hand_over(self._kube, live, manifest)
-            made = await self._write(manifest, force=True, **onto)
+            made = await self._write(run, manifest, force=True, **onto)
             await self._hold_replicas(desired, made)
             return replace(result, outcome="Applied")
 
@@ -268,7 +268,7 @@ class Applier:
                     f" {rival.manager}"
                 ),
             )
-        made = await self._write(manifest, force=True, **onto)
+        made = await self._write(run, manifest, force=True, **onto)
         await self._hold_replicas(desired, made)
         self._contention.reverted(run.key, result.kind, result.name, managers)
         _reverted(
@@ -279,10 +279,10 @@ class Applier:
         )
         return replace(result, outcome="Applied")
 
-    async def _make(self, desired: Desired, manifest: Manifested) -> Manifested:
+    async def _make(self, run: _Run, desired: Desired, manifest: Manifested) -> Manifested:
         """A new object. Raises Conflict where there is one."""
         if not (desired.once or desired.generated):
-            return await self._write(manifest, force=False, resource_version=_NEVER)
+            return await self._write(run, manifest, force=False, resource_version=_NEVER)
         data = secrets.made_up(desired.generated)
         made = await self._kube.create({**manifest, **({"data": data} if data else {})})
         if (kind := kind_of(manifest)) in CHILDREN:
@@ -291,7 +291,9 @@ class Applier:
             self._made_secret(made)
         return made
 
-    async def _write(self, manifest: Manifested, *, force: bool, **precondition: str) -> Manifested:
+    async def _write(
+        self, run: _Run, manifest: Manifested, *, force: bool, **precondition: str
+    ) -> Manifested:
         """Apply; a `uid` or `resource_version` makes sure that it is what was looked at."""
         kind = kind_of(manifest)
         given = {_PRECONDITIONS[name]: value for name, value in precondition.items()}
@@ -299,7 +301,7 @@ class Applier:
             {**manifest, "metadata": {**manifest["metadata"], **given}}, force=force
         )
         self._store.put(kind, made)
-        self._drift.wrote(made, manifest)
+        self._drift.wrote(run.key, made, manifest)
         return made
 
     async def _hold_replicas(self, desired: Desired, live: Manifested) -> None:

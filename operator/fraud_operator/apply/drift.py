@@ -7,56 +7,68 @@ else of them: that nothing was found is remembered, of that manifest and of thos
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from fraud_operator.apply import fields
 from fraud_operator.observe.store import Key
-from fraud_operator.plan.types import Manifested
+from fraud_operator.plan.types import ChildKey, Manifested
 from fraud_operator.runtime.kube import FIELD_MANAGER
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of a child, as long as it is that very object."""
+
+    uid: str
+    never_owned: frozenset[fields.Path] = frozenset()
+    clean: int | None = None
+    """A hash of what nothing was found in."""
 
 
 class Drift:
     """Knows what was found of each child."""
 
     def __init__(self) -> None:
-        self._none: dict[Key, dict[str, int]] = {}
-        """Per detector: a hash of what nothing was found in, by the child's uid."""
-        self._never_owned: dict[str, frozenset[fields.Path]] = {}
+        self._known: dict[Key, dict[ChildKey, _Known]] = {}
 
     def of(
         self, key: Key, live: Manifested, manifest: Manifested, digest: str
     ) -> list[fields.Path]:
         """The parts of `manifest`, whose digest is given, that are not ours in `live`."""
-        owned, uid = _owned(live), live["metadata"]["uid"]
+        owned, known = _owned(live), self._of(key, live)
         looked_at = hash((digest, msgspec.json.encode(owned)))
-        known = self._none.setdefault(key, {})
-        if known.get(uid) == looked_at:
+        if known.clean == looked_at:
             return []
-        never = self._never_owned.get(uid, frozenset())
-        found = [path for path in fields.unowned(owned, manifest) if path not in never]
+        found = [path for path in fields.unowned(owned, manifest) if path not in known.never_owned]
         if not found:
-            known[uid] = looked_at
+            known.clean = looked_at
         return found
 
-    def wrote(self, made: Manifested, manifest: Manifested) -> None:
+    def wrote(self, key: Key, made: Manifested, manifest: Manifested) -> None:
         """`made` is what applying `manifest` gave. Whatever the server never credits to us cannot
         tell us of a change; without this it would be put back for ever."""
-        uid, missing = made["metadata"]["uid"], fields.unowned(_owned(made), manifest)
+        known, missing = self._of(key, made), fields.unowned(_owned(made), manifest)
         if missing:
             said = fields.listed(missing)
             log.warning("the API server does not track %s of %s", said, made["kind"])
-            self._never_owned[uid] = frozenset(missing)
-        else:
-            self._never_owned.pop(uid, None)
+        known.never_owned, known.clean = frozenset(missing), None
 
     def forget(self, key: Key) -> None:
         """The detector is gone."""
-        for uid in self._none.pop(key, {}):
-            self._never_owned.pop(uid, None)
+        self._known.pop(key, None)
+
+    def _of(self, key: Key, obj: Manifested) -> _Known:
+        children, uid = self._known.setdefault(key, {}), obj["metadata"]["uid"]
+        child = (obj["kind"], obj["metadata"]["name"])
+        known = children.get(child)
+        if known is None or known.uid != uid:
+            known = children[child] = _Known(uid)
+        return known
 
 
 def _owned(live: Manifested) -> dict[str, Any]:
