@@ -465,6 +465,53 @@ async def test_a_verdict_by_rules_of_before_is_not_heard_again(world: World) -> 
     assert "quarantined" not in world.status["model"]
 
 
+async def test_a_lost_record_brings_no_refusal_back_that_a_later_try_took_back(
+    world: World,
+) -> None:
+    """Its Job is still there, beside that of the try after it was released."""
+    world.refused = {"v2": "GoldenMismatch"}
+    world.publish(version("v2", day=2), version("v1"))
+    await world.settle()
+    world.refused = {}
+    text = json.dumps({"id": "1", "action": "release", "version": "v2", "by": "a", "reason": "b"})
+
+    def ask(obj: dict[str, Any]) -> None:
+        obj["metadata"]["annotations"] = {"fraudops.io/request": text}
+
+    world.edit(kinds.FRAUD_DETECTOR, NAME, ask, by="kubectl-fraud")
+    await world.settle()
+    assert world.status["model"]["activeVersion"] == "v2"
+    assert [judged(world, job) for job in jobs(world)].count("v2") == 2
+
+    def lose(obj: dict[str, Any]) -> None:
+        obj["data"].pop("record.json")
+
+    world.edit(kinds.CONFIG_MAP, PLAN, lose, by="kubectl")
+    await world.settle()
+    assert world.status["model"]["activeVersion"] == "v2"
+    assert "quarantined" not in world.status["model"]
+
+
+async def test_a_detector_that_is_made_anew_hears_no_job_of_the_one_before(world: World) -> None:
+    """Which may have stored what it proved elsewhere."""
+    (old,) = jobs(world)
+    before = world.read(kinds.JOB, old)
+    spec = world.read(kinds.FRAUD_DETECTOR, NAME)["spec"]
+    world.kube.collect_garbage, collect = lambda: None, world.kube.collect_garbage  # is slow today
+    world.kube.remove(kinds.FRAUD_DETECTOR, NAMESPACE, NAME)
+    world.kube.remove(kinds.CONFIG_MAP, NAMESPACE, PLAN)
+    world.kube.put(detector(**spec))
+    await world.settle()
+    assert jobs(world) == [old], "its place is taken"
+    assert "activeVersion" not in world.status["model"]
+    world.kube.collect_garbage = collect
+    world.queue.add(KEY)
+    await world.settle()
+    (job,) = jobs(world)
+    assert world.read(kinds.JOB, job)["metadata"]["uid"] != before["metadata"]["uid"]
+    assert world.status["model"]["activeVersion"] == "v1"
+
+
 async def test_a_verification_that_is_not_wanted_any_more_goes(world: World) -> None:
     world.never_ends = {"v2"}
     world.publish(version("v2", day=2), version("v1"))

@@ -70,7 +70,7 @@ class Observer:
             children=children,
             pods=pods,
             scorers=states,
-            verifications=verifications(children, by_purpose[VERIFICATION]),
+            verifications=verifications(children, by_purpose[VERIFICATION], detector.uid),
             volumes=by_purpose[VOLUME],
             backups=backup_runs(by_purpose[BACKUP]),
             redis=by_purpose[REDIS],

@@ -21,6 +21,7 @@ from fraud_operator.plan.verification import (
     SOURCE_ANNOTATION,
     VERSION_ANNOTATION,
 )
+from fraud_operator.runtime.kinds import FRAUD_DETECTOR
 from fraud_scorer.artifact import verdict as verdicts
 from fraud_scorer.artifact.verdict import Inconclusive, Verdict
 
@@ -32,15 +33,18 @@ _OUT_OF_MEMORY = "OOMKilled"
 
 
 def verifications(
-    children: Mapping[ChildKey, Manifested], pods: Iterable[Manifested]
+    children: Mapping[ChildKey, Manifested], pods: Iterable[Manifested], uid: str
 ) -> list[Verification]:
-    """All Jobs there are, by name. One that is going has been heard already."""
+    """All Jobs there are of the detector with that `uid`, by name. One that is going has been heard
+    already; one of a former detector of the name will go, and spoke of other settings."""
     by_job: dict[str, list[Manifested]] = {}
     for pod in pods:
-        by_job.setdefault(_owner(pod), []).append(pod)
+        by_job.setdefault(_controller(pod, "Job"), []).append(pod)
     found = []
     for (kind, _), job in sorted(children.items()):
-        if kind == "Job" and "deletionTimestamp" not in job["metadata"]:
+        if kind != "Job" or _controller(job, FRAUD_DETECTOR.kind) not in ("", uid):
+            continue
+        if "deletionTimestamp" not in job["metadata"]:
             judged = _verification(job, by_job.get(job["metadata"]["uid"], ()))
             if judged is not None:
                 found.append(judged)
@@ -153,9 +157,9 @@ def _failed(pod: Manifested) -> bool:
     return bool(pod["status"].get("phase") == "Failed")
 
 
-def _owner(pod: Manifested) -> str:
-    """The uid of the Job that it belongs to; empty: none."""
-    owners = pod["metadata"].get("ownerReferences") or ()
+def _controller(obj: Manifested, kind: str) -> str:
+    """The uid of what it belongs to, where that is of that kind; empty: none."""
+    owners = obj["metadata"].get("ownerReferences") or ()
     return next(
-        (one["uid"] for one in owners if one.get("controller") and one.get("kind") == "Job"), ""
+        (one["uid"] for one in owners if one.get("controller") and one.get("kind") == kind), ""
     )

@@ -76,7 +76,7 @@ def pod(
 
 
 def seen(*pods: dict[str, Any], of: dict[str, Any] | None = None) -> Verification:
-    (found,) = verifications({("Job", "cards-verify-b-1"): of or job()}, pods)
+    (found,) = verifications({("Job", "cards-verify-b-1"): of or job()}, pods, "uid-1")
     return found
 
 
@@ -193,7 +193,7 @@ def test_one_that_runs_says_what_keeps_it(of: dict[str, Any], reason: str) -> No
 def test_jobs_that_are_going_or_not_ours_are_passed_over() -> None:
     going = job(deletionTimestamp="2026-01-01T00:00:00Z")
     foreign = job(annotations={})
-    assert verifications({("Job", "a"): going, ("Job", "b"): foreign}, ()) == []
+    assert verifications({("Job", "a"): going, ("Job", "b"): foreign}, (), "uid-1") == []
 
 
 def test_a_verdict_as_long_as_one_can_be_is_read() -> None:
@@ -203,3 +203,11 @@ def test_a_verdict_as_long_as_one_can_be_is_read() -> None:
     text = verdicts.encode(long).decode()
     assert len(text) <= verdicts.MAX_BYTES
     assert seen(pod(ended("judge", 0, json.dumps(json.loads(text))))).state == "Judged"
+
+
+@pytest.mark.parametrize(("uid", "heard"), [("uid-1", 1), ("uid-0", 0)])
+def test_a_job_of_a_former_detector_of_the_name_is_not_heard(uid: str, heard: int) -> None:
+    owner = {"kind": "FraudDetector", "name": "cards", "uid": uid, "controller": True}
+    of = job(COMPLETE, ownerReferences=[owner])
+    found = verifications({("Job", "a"): of}, [pod(ended("judge", 0, PROVEN))], "uid-1")
+    assert len(found) == heard

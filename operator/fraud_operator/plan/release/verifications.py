@@ -82,9 +82,13 @@ def hear(
     rules: VerificationRules,
     now: datetime,
 ) -> Heard:
-    """Take in what ended. `served` are digests that were proven, and served."""
+    """Take in what ended. `served` are digests that were proven, and served. Of several tries the
+    last one counts, also where the record that knew so is lost: their Jobs are kept for a while."""
     heard = Heard(record, ledger)
-    for one in verifications:
+    latest: dict[str, Verification] = {}
+    for one in sorted(verifications, key=lambda one: one.attempt):
+        latest[one.key] = one
+    for one in latest.values():
         attempt = attempt_of(heard.record, one.key)
         if one.state == "Running" or (attempt and _is_old(one, attempt)):
             continue
