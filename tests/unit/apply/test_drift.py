@@ -24,8 +24,8 @@ TYPE = ("spec", "type")
 
 def live(*lost: str, uid: str = "u") -> dict[str, Any]:
     """As it is there; of its spec, `lost` are somebody else's."""
-    ours = {f"f:{name}": {} for name in MANIFEST["spec"] if name not in lost}
-    theirs = {f"f:{name}": {} for name in lost}
+    ours: dict[str, Any] = {f"f:{name}": {} for name in MANIFEST["spec"] if name not in lost}
+    theirs: dict[str, Any] = {f"f:{name}": {} for name in lost}
     managed = [entry("Apply", FIELD_MANAGER, ours), entry("Update", "kubectl", theirs)]
     meta = {"name": "cards", "uid": uid, "managedFields": managed}
     return {**MANIFEST, "metadata": meta}
