@@ -31,22 +31,30 @@ CHANGES, LOSSES = 100, 20
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 when every goal holds, 1 when one does not, 2 when nothing could be measured."""
+    """0 when every goal holds, 1 when one does not, 2 when something could not be measured.
+
+    What was measured before that is written all the same.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = _options(given)
     command = " ".join(["python -m bench.fleet", *given])
+    results, facts, whole = Results(), machine.facts("operator"), True
     try:
         with bed(keep=options.keep) as place:
-            facts = {**machine.facts("operator"), "Kubernetes": place.cluster.version}
-            results = asyncio.run(_measure(place, options))
+            facts["Kubernetes"] = place.cluster.version
+            asyncio.run(_measure(place, options, results))
     except (ClusterError, ProcessError, TimeoutError) as error:
         say(str(error))
-        return 2
+        whole = False
+        if not results.creations:
+            return 2
     found = list(goals(results))
     written = report.write(results, found, facts, command, folder=options.output, name=options.name)
     print(report.markdown(results, found, facts, command))
     print("Written:", ", ".join(path.name for path in written))
     print(verdict(found))
+    if not whole:
+        return 2
     return 0 if all(goal.holds for goal in found) else 1
 
 
@@ -90,8 +98,7 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(","))
 
 
-async def _measure(place: Bed, options: argparse.Namespace) -> Results:
-    results = Results()
+async def _measure(place: Bed, options: argparse.Namespace, results: Results) -> None:
     connection = await connect(str(place.cluster.kubeconfig), place.cluster.context)
     async with connection.session("bench") as session:
         for concurrency in options.concurrencies:
@@ -110,7 +117,6 @@ async def _measure(place: Bed, options: argparse.Namespace) -> Results:
                 )
             say(f"   {limit}")
             await _operator(place, session, connection.server, count, options, results)
-    return results
 
 
 async def _operator(

@@ -181,10 +181,10 @@ class Steady:
         return self.installation.namespace
 
     def _done(self, operator: Operator) -> bool:
-        """Whether every store has been looked at, and nothing waits for work."""
+        """Whether the store that all share has been looked at, and nothing waits for work."""
         return (
             operator.leads()
-            and operator.metric("fraud_operator_store_polls_total") >= self.count
+            and operator.metric("fraud_operator_store_polls_total") >= 1
             and operator.metric("fraud_operator_reconciles_total") >= self.count
             and operator.metric("fraud_operator_queue_waiting") == 0
             and operator.metric("fraud_operator_queue_active") == 0

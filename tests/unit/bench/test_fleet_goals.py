@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
-from bench.fleet import report
+from bench.fleet import command, report
 from bench.fleet.bare import Limit
 from bench.fleet.creation import Creation
 from bench.fleet.goals import Results, goals
@@ -49,3 +53,21 @@ def test_requests_are_judged_by_the_detector_and_told_by_the_object_too(
     text = report.markdown(results, [goal], {}, "python -m bench.fleet")
     assert f"{a_detector:.1f} a detector, {an_object:.2f} an object created" in text
     assert "(10 a second; bare script: 12)" in text
+
+
+@pytest.mark.parametrize(("made", "written"), [(True, {"cut.md", "cut.json"}), (False, set())])
+def test_a_run_that_does_not_get_to_its_end_tells_what_it_has(
+    made: bool, written: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = SimpleNamespace(cluster=SimpleNamespace(version="v1.36.3"))
+    monkeypatch.setattr(command, "bed", lambda *, keep: nullcontext(place))
+
+    async def measure(_: object, __: object, results: Results) -> None:
+        if made:
+            found = run(ready_seconds=20.0, limit_seconds=19.0, requests=2000)
+            results.limits, results.creations = found.limits, found.creations
+        raise TimeoutError("the operator does not become ready")
+
+    monkeypatch.setattr(command, "_measure", measure)
+    assert command.main(["--output", str(tmp_path), "--name", "cut"]) == 2
+    assert {path.name for path in tmp_path.iterdir()} == written
